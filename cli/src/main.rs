@@ -1,0 +1,2 @@
+//! The `daysum` command.
+fn main() {}

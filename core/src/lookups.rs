@@ -1,0 +1,157 @@
+//! What koku's database answers before a run: tag keys, cost categories, node roles, the period.
+//!
+//! The JSON form is documented here, is versioned, and is what `daysum run --lookups` reads:
+//!
+//! ```
+//! let lookups = daysum_core::Lookups::from_json(br#"{
+//!   "version": 1,
+//!   "source_uuid": "fa4238b2-62ad-5c41-8747-6ee200183c54",
+//!   "start_date": "2025-11-01", "end_date": "2025-11-30",
+//!   "report_period_id": 7, "cluster_id": "my-cluster", "cluster_alias": "My cluster",
+//!   "enabled_tag_keys": ["app", "team"],
+//!   "cost_categories": [{"namespace": "openshift-%", "cost_category_id": 1}],
+//!   "nodes": [{"node": "n1", "resource_id": "i-1", "node_role": "worker"}]
+//! }"#)?;
+//! assert_eq!(lookups.cluster_id, "my-cluster");
+//! assert!(lookups.storage_exists);
+//! # Ok::<(), daysum_core::Error>(())
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::day::{Day, Month};
+use crate::error::{Error, Result};
+
+/// The newest form of the lookups file that this build reads.
+pub const LOOKUPS_VERSION: u32 = 1;
+
+/// The tag key that is enabled without anybody enabling it (SPEC 2.1): it identifies virtual machines.
+pub const VM_KEY: &str = "vm_kubevirt_io_name";
+
+/// What the database knows and the files do not (SPEC 2.0, 2.1, 2.9, 2.10).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lookups {
+    /// Form of this file; absent means 1.
+    pub version: Option<u32>,
+    /// Tenant schema, such as `org1234567`; used by database sinks only.
+    pub schema: Option<String>,
+    /// The provider whose files are read; compared as lower-case text.
+    pub source_uuid: String,
+    /// Year of the partition, as text or number; only checked against the dates.
+    pub year: Option<TextOrNumber>,
+    /// Month of the partition, as text or number; only checked against the dates.
+    pub month: Option<TextOrNumber>,
+    /// First day, inclusive, `YYYY-MM-DD`.
+    pub start_date: Option<String>,
+    /// Last day, inclusive, `YYYY-MM-DD`.
+    pub end_date: Option<String>,
+    /// Days of the month to publish (SPEC 2.11); absent means every day of the range.
+    pub days: Option<Vec<TextOrNumber>>,
+    /// `reporting_ocpusagereportperiod.id`.
+    pub report_period_id: Option<i32>,
+    /// Cluster identifier, up to 50 characters.
+    pub cluster_id: String,
+    /// Human name of the cluster.
+    pub cluster_alias: String,
+    /// Whether storage is summarised (SPEC 2.7); false ignores storage files.
+    #[serde(default = "yes")]
+    pub storage_exists: bool,
+    /// Enabled tag keys of provider type OCP (SPEC 2.1).
+    pub enabled_tag_keys: Vec<String>,
+    /// Cost-category patterns (SPEC 2.10).
+    pub cost_categories: Vec<CostCategory>,
+    /// The node registry of the whole tenant (SPEC 2.9).
+    pub nodes: Vec<NodeRole>,
+    /// Keys that are known but not enabled; informative.
+    pub disabled_tag_keys: Vec<String>,
+    /// Keys this build does not know; kept so that callers can name them in a warning.
+    #[serde(flatten)]
+    pub unknown: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A pattern in PostgreSQL's LIKE language and the category it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostCategory {
+    /// LIKE pattern over the namespace: `%`, `_`, backslash escapes.
+    pub namespace: String,
+    /// `reporting_ocp_cost_category.id`.
+    pub cost_category_id: i32,
+}
+
+/// One row of the node registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRole {
+    /// Node name.
+    pub node: String,
+    /// Resource id; a NULL one never matches.
+    #[serde(default)]
+    pub resource_id: Option<String>,
+    /// `master`, `infra`, `worker` or anything else.
+    #[serde(default)]
+    pub node_role: Option<String>,
+}
+
+/// koku writes years, months and days sometimes as text, sometimes as numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TextOrNumber {
+    /// Such as `8`.
+    Number(u32),
+    /// Such as `"08"`.
+    Text(String),
+}
+
+impl TextOrNumber {
+    /// Its value; `None` where the text is no number.
+    pub fn number(&self) -> Option<u32> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.trim().parse().ok(),
+        }
+    }
+}
+
+impl Lookups {
+    /// Reads the JSON form; refuses a version newer than [`LOOKUPS_VERSION`].
+    pub fn from_json(json: &[u8]) -> Result<Self> {
+        let lookups: Self =
+            serde_json::from_slice(json).map_err(|error| Error::config(format!("lookups: {error}")))?;
+        match lookups.version {
+            Some(version) if version > LOOKUPS_VERSION => Err(Error::config(format!(
+                "lookups: version {version} is newer than {LOOKUPS_VERSION}, the newest this build reads"
+            ))),
+            _ => Ok(lookups),
+        }
+    }
+
+    /// The days asked for, both ends inclusive: the dates if given, else the whole of year and month.
+    pub fn range(&self) -> Result<(Day, Day)> {
+        let partition = match (&self.year, &self.month) {
+            (Some(year), Some(month)) => Some(
+                year.number()
+                    .zip(month.number())
+                    .and_then(|(year, month)| Day::from_ymd(i32::try_from(year).ok()?, month, 1))
+                    .map(Day::month)
+                    .ok_or_else(|| Error::config("lookups: year and month do not name a month"))?,
+            ),
+            _ => None,
+        };
+        let end_of = |text: &Option<String>, otherwise: fn(Month) -> Day| match (text, partition) {
+            (Some(text), _) => text.parse::<Day>(),
+            (None, Some(month)) => Ok(otherwise(month)),
+            (None, None) => Err(Error::config(
+                "no date range: give start_date and end_date, or year and month (--start, --end or --month)",
+            )),
+        };
+        let (start, end) = (end_of(&self.start_date, Month::first)?, end_of(&self.end_date, Month::last)?);
+        if end < start {
+            return Err(Error::config(format!("the range ends ({end}) before it starts ({start})")));
+        }
+        Ok((start, end))
+    }
+}

@@ -1,0 +1,21 @@
+//! The four ports, and what the engine relies on from whatever stands behind them.
+//!
+//! | Port | Methods | Promise |
+//! |---|---|---|
+//! | [`Source`] | `list`, `read` | ranges come back in the order asked, one buffer each, all of one version of the object |
+//! | [`Sink`] / [`SinkWrite`] | `published`, `begin` / `write`, `commit` | dropped: nothing happened; committed: everything in scope was replaced |
+//! | [`StateStore`] | `put`, `get`, `list`, `delete` | opaque bytes, replaced whole |
+//! | [`Quarantine`] | `put`, `list`, `remove` | durable before `put` returns |
+//!
+//! [`memory`] shows how each behaves; `conformance` (a feature) lets an adapter prove that it does the same.
+
+pub mod memory;
+mod quarantine;
+mod sink;
+mod source;
+mod state_store;
+
+pub use quarantine::{Quarantine, QuarantineEntry};
+pub use sink::{InputObject, Published, Receipt, Sink, SinkWrite, WriteScope};
+pub use source::{ListRequest, ObjectMeta, Source};
+pub use state_store::{RunId, StateKey, StateStore};

@@ -1,0 +1,48 @@
+//! Where objects come from.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};
+
+/// Lists objects and reads byte ranges of one.
+///
+/// Wrong would be: a buffer shorter than its range (that is an error, not an answer), ranges of two
+/// versions of one object in one answer, or an empty list where the listing failed.
+pub trait Source: Debug + MaybeSend + MaybeSync {
+    /// Every object below `request.prefix`, in any order, each once.
+    fn list<'a>(&'a self, request: &'a ListRequest) -> BoxStream<'a, Result<ObjectMeta>>;
+
+    /// The bytes of each range, in request order. Fails when the object is no longer the version
+    /// that `object` names, so that two versions are never spliced.
+    fn read<'a>(
+        &'a self,
+        object: &'a ObjectMeta,
+        ranges: &'a [Range<u64>],
+    ) -> BoxFuture<'a, Result<Vec<Bytes>>>;
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListRequest {
+    /// Only keys that start with this; whole path segments.
+    pub prefix: String,
+}
+
+/// One object as the listing saw it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectMeta {
+    /// Key relative to the source's root, `/` between segments.
+    pub key: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// ETag, version or modification time: changes whenever the content does. `None` if the store has none.
+    pub version: Option<String>,
+    /// User metadata such as `reportdatestart` (SPEC 1.2); empty where it was not asked for.
+    pub metadata: BTreeMap<String, String>,
+}
