@@ -1,6 +1,10 @@
 //! Exact daily summaries of OpenShift usage.
 
 mod day;
+pub mod exact;
+pub mod intern;
+pub mod labels;
+mod like;
 mod error;
 mod lookups;
 pub mod port;

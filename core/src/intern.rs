@@ -1,0 +1,127 @@
+//! Text as small integers, private to one day of one state.
+//!
+//! ```
+//! use daysum_core::intern::{Interner, Sym};
+//! let mut names = Interner::default();
+//! let node = names.intern("node-1");
+//! assert_eq!(names.intern("node-1"), node);
+//! assert_eq!(names.get(node), Some("node-1"));
+//! assert_eq!(names.get(Sym::NULL), None); // NULL is no text, and not the empty one
+//! ```
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+/// A text of one [`Interner`], or NULL. Two texts are equal where their symbols are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sym(pub u32);
+
+impl Sym {
+    /// SQL's NULL: equal to itself as a key, joined with nothing.
+    pub const NULL: Self = Self(u32::MAX);
+
+    /// Whether it is NULL.
+    pub fn is_null(self) -> bool {
+        self == Self::NULL
+    }
+}
+
+/// Distinct texts, numbered in the order they came.
+#[derive(Debug, Clone, Default)]
+pub struct Interner {
+    text: String,
+    /// Where each text ends; it starts where the one before ends.
+    ends: Vec<usize>,
+    index: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Interner {
+    /// The symbol of a text.
+    ///
+    /// # Panics
+    /// With 2^32 - 1 distinct texts, which take more memory than any limit grants.
+    pub fn intern(&mut self, text: &str) -> Sym {
+        let Self { text: arena, ends, index, hasher } = self;
+        let hash = hasher.hash_one(text);
+        if let Some(found) = index.find(hash, |&sym| slice(arena, ends, sym) == text) {
+            return Sym(*found);
+        }
+        let sym = u32::try_from(ends.len()).ok().filter(|sym| *sym != u32::MAX).expect("fewer than 2^32 - 1 texts");
+        arena.push_str(text);
+        ends.push(arena.len());
+        index.insert_unique(hash, sym, |&sym| hasher.hash_one(slice(arena, ends, sym)));
+        Sym(sym)
+    }
+
+    /// The symbol of a text that may be missing.
+    pub fn intern_option(&mut self, text: Option<&str>) -> Sym {
+        text.map_or(Sym::NULL, |text| self.intern(text))
+    }
+
+    /// The symbol of a text that was interned before.
+    pub fn find(&self, text: &str) -> Option<Sym> {
+        let hash = self.hasher.hash_one(text);
+        self.index.find(hash, |&sym| slice(&self.text, &self.ends, sym) == text).map(|&sym| Sym(sym))
+    }
+
+    /// The text of a symbol; `None` for NULL.
+    pub fn get(&self, sym: Sym) -> Option<&str> {
+        (!sym.is_null()).then(|| slice(&self.text, &self.ends, sym.0))
+    }
+
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes held on the heap.
+    pub fn memory_size(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<usize>() + self.index.capacity() * 5
+    }
+
+    /// The larger of two texts, bytewise (SPEC 4.3); NULL is smaller than any.
+    pub fn max(&self, left: Sym, right: Sym) -> Sym {
+        if left == right || self.get(left) >= self.get(right) { left } else { right }
+    }
+}
+
+fn slice<'a>(text: &'a str, ends: &[usize], sym: u32) -> &'a str {
+    let end = ends[sym as usize];
+    let start = if sym == 0 { 0 } else { ends[sym as usize - 1] };
+    &text[start..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_and_empty_stay_apart() {
+        let mut texts = Interner::default();
+        let empty = texts.intern("");
+        assert_ne!(empty, Sym::NULL);
+        assert_eq!(texts.intern_option(None), Sym::NULL);
+        assert_eq!(texts.get(empty), Some(""));
+        assert_eq!(texts.max(empty, Sym::NULL), empty);
+        assert_eq!(texts.max(Sym::NULL, Sym::NULL), Sym::NULL);
+    }
+
+    #[test]
+    fn many_texts_keep_their_symbols_while_the_table_grows() {
+        let mut texts = Interner::default();
+        let symbols: Vec<Sym> = (0..10_000).map(|number| texts.intern(&format!("text-{number}"))).collect();
+        for (number, symbol) in symbols.into_iter().enumerate() {
+            assert_eq!(texts.find(&format!("text-{number}")), Some(symbol));
+        }
+        assert_eq!(texts.len(), 10_000);
+        assert_eq!(texts.find("never seen"), None);
+    }
+}

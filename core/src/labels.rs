@@ -1,0 +1,169 @@
+//! Label text, from whatever a file holds to one canonical spelling of the enabled keys (SPEC 2.1, 2.2).
+//!
+//! ```text
+//! {"app": "x", "team": "t"}  --+
+//! label_app:x|label_team:t   --+--> filter by enabled keys --> {"app": "x"}   (jsonb spelling, keys in jsonb order)
+//! {"team":"u", "app":"\u0078"} +
+//! ```
+//!
+//! Equal label sets have equal spellings, so the spelling can be interned and compared as a symbol.
+//!
+//! ```
+//! use daysum_core::labels::{LabelFilter, OnMalformed};
+//! let filter = LabelFilter::new(["app"], OnMalformed::Refuse);
+//! assert_eq!(filter.canonical(r#"{"team":"t","app":"\u0078"}"#)?, r#"{"app": "x"}"#);
+//! assert_eq!(filter.canonical("label_app:x|label_team:t")?, r#"{"app": "x"}"#);
+//! assert_eq!(filter.canonical("  ")?, "{}");
+//! assert!(filter.canonical("[1]").is_err());
+//! # Ok::<(), String>(())
+//! ```
+
+mod jsonb;
+mod scan;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::lookups::VM_KEY;
+
+pub(crate) use jsonb::key_order;
+
+/// What to do with label text that is neither a JSON object nor a pipe string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMalformed {
+    /// An error that names file, row group, row and column; the day is held back.
+    #[default]
+    Refuse,
+    /// Treated as no labels.
+    Empty,
+}
+
+/// The keys that are kept, in jsonb order.
+#[derive(Debug, Clone)]
+pub struct LabelFilter {
+    keys: Vec<String>,
+    index: HashMap<String, usize, RandomState>,
+    on_malformed: OnMalformed,
+}
+
+/// The value of each enabled key, by position of the key. JSON null is a value: it overrides.
+type Values<'a> = Vec<Option<Value<'a>>>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value<'a> {
+    Null,
+    Text(Cow<'a, str>),
+}
+
+impl LabelFilter {
+    /// A filter for these keys and the virtual-machine key, which is always enabled.
+    pub fn new<K: Into<String>>(keys: impl IntoIterator<Item = K>, on_malformed: OnMalformed) -> Self {
+        let mut keys: Vec<String> = keys.into_iter().map(Into::into).chain([VM_KEY.to_owned()]).collect();
+        keys.sort_by(|a, b| key_order(a, b));
+        keys.dedup();
+        let index = keys.iter().cloned().enumerate().map(|(position, key)| (key, position)).collect();
+        Self { keys, index, on_malformed }
+    }
+
+    /// The enabled keys, in jsonb order.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// The canonical spelling of the enabled labels in `text`, or why the text is malformed.
+    pub fn canonical(&self, text: &str) -> Result<String, String> {
+        match self.values(text) {
+            Ok(values) => Ok(self.spell(&values)),
+            Err(_) if self.on_malformed == OnMalformed::Empty => Ok("{}".to_owned()),
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// Merges canonical label sets; where several have a key, the last one wins (SPEC 2.5, 2.7).
+    pub fn merge<'a>(&self, sets: impl IntoIterator<Item = &'a str>) -> String {
+        let mut merged: Values<'_> = vec![None; self.keys.len()];
+        for set in sets {
+            let values = self.values(set).expect("a canonical spelling parses");
+            for (slot, value) in merged.iter_mut().zip(values) {
+                if value.is_some() {
+                    *slot = value;
+                }
+            }
+        }
+        self.spell(&merged)
+    }
+
+    fn values<'a>(&self, text: &'a str) -> Result<Values<'a>, String> {
+        let text = text.trim_matches(' ');
+        let mut values: Values<'a> = vec![None; self.keys.len()];
+        if text.is_empty() || text == "{}" {
+            return Ok(values);
+        }
+        let flat = scan::flat_object(text, |key, value| {
+            if let Some(&position) = self.index.get(key) {
+                values[position] = Some(Value::Text(Cow::Borrowed(value)));
+            }
+        });
+        if flat {
+            return Ok(values);
+        }
+        values.fill(None);
+        let mut keep = |key: &str, value| {
+            if let Some(&position) = self.index.get(key) {
+                values[position] = Some(value);
+            }
+        };
+        if is_pipe_string(text) {
+            for (key, value) in pipe_labels(text) {
+                keep(&key, Value::Text(Cow::Owned(value)));
+            }
+        } else {
+            for (key, value) in jsonb::object(text)? {
+                keep(&key, value.map_or(Value::Null, |text| Value::Text(Cow::Owned(text))));
+            }
+        }
+        Ok(values)
+    }
+
+    fn spell(&self, values: &Values<'_>) -> String {
+        let mut out = String::from("{");
+        for (key, value) in self.keys.iter().zip(values) {
+            let Some(value) = value else { continue };
+            if out.len() > 1 {
+                out.push_str(", ");
+            }
+            jsonb::write_string(key, &mut out);
+            out.push_str(": ");
+            match value {
+                Value::Null => out.push_str("null"),
+                Value::Text(text) => jsonb::write_string(text, &mut out),
+            }
+        }
+        out.push('}');
+        out
+    }
+}
+
+/// The operator's own form, `label_key:value|label_key:value`, as it stands in files that koku has not
+/// rewritten. Text that could be JSON is JSON.
+fn is_pipe_string(text: &str) -> bool {
+    !text.starts_with(['{', '[', '"']) && text.contains("label_")
+}
+
+/// koku's reading of a pipe string (SPEC 1.6): a part must have exactly one colon, every occurrence
+/// of `label_` leaves the key, the last of equal keys wins.
+fn pipe_labels(text: &str) -> BTreeMap<String, String> {
+    text.split('|')
+        .filter_map(|part| part.split_once(':'))
+        .filter(|(_, value)| !value.contains(':'))
+        .map(|(key, value)| (key.replace("label_", ""), value.to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
