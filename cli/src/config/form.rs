@@ -19,8 +19,6 @@ pub(super) enum Form {
     Count(u64, u64),
     /// A size such as `256MiB`.
     Bytes,
-    /// A number of any kind.
-    Number,
     /// `YYYY-MM-DD`.
     Date,
     /// One of these words, in any case.
@@ -57,7 +55,6 @@ impl Form {
                 number.filter(|number| (least..=most).contains(number)).map(Value::Count)
             }
             Self::Bytes => parse_bytes(trimmed).ok().map(Value::Count),
-            Self::Number => trimmed.parse::<f64>().ok().map(|_| Value::Ignored),
             Self::Date => trimmed.parse().ok().map(Value::Date),
             Self::Choice(words) => {
                 words.iter().find(|word| word.eq_ignore_ascii_case(trimmed)).map(|word| Value::Choice(word))
@@ -74,7 +71,6 @@ impl Form {
             Self::Switch => "true or false".to_owned(),
             Self::Count(least, most) => format!("a whole number from {least} to {most}"),
             Self::Bytes => "a size such as 256MiB, 1GB or 1048576".to_owned(),
-            Self::Number => "a number".to_owned(),
             Self::Date => "a date such as 2025-11-30".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
@@ -150,7 +146,5 @@ mod tests {
         assert!(Form::Choice(&["json"]).read("jsonx").is_err());
         assert!(Form::Date.read("2025-02-29").is_err());
         assert!(Form::Date.read("2024-02-29").is_ok());
-        assert_eq!(Form::Number.read("1e-4"), Ok(Value::Ignored));
-        assert!(Form::Number.read("x").is_err());
     }
 }

@@ -104,7 +104,7 @@ const AWS: &str = "OpenShift on AWS is not summarised here";
 const COST: &str = "daysum computes usage, not cost; koku applies markup and distribution to its rows";
 const PANDAS: &str = "a matter of pandas; memory is governed by run.memory_limit";
 const TRINO: &str = "nothing is compared with Trino; `daysum verify` recomputes and compares";
-const PATHS: &str = "where objects lie, as a path template; together they give the prefix that is listed";
+const PATHS: &str = "path template; what all have in common is the prefix that is listed";
 
 /// Every key, by section.
 pub(super) const KEYS: &[Key] = &[

@@ -66,6 +66,13 @@ impl Settings {
         debug_assert!(keys::find(path).is_some(), "{path} is in the table");
         self.0.get(path)
     }
+    /// Gives a key the value of another one that means the same, where nobody gave it itself.
+    pub(super) fn derive(&mut self, path: &'static str, from: &str, map: fn(&Value) -> Option<Value>) {
+        let Some(setting) = self.get(from) else { return };
+        let Some(value) = map(&setting.value) else { return };
+        let origin = setting.origin.clone();
+        self.0.entry(path).or_insert(Setting { value, origin });
+    }
     pub(super) fn remove(&mut self, path: &str) -> Option<Setting> {
         self.0.remove(path)
     }

@@ -82,6 +82,11 @@ impl Config {
         let file = path.map(read).transpose()?;
         let mut notes = Vec::new();
         let mut settings = layers::collect(path.zip(file.as_deref()), env, flags, &mut notes)?;
+        settings.derive("run.mode", "performance.use_streaming", |streaming| {
+            (*streaming == Value::Choice("false")).then_some(Value::Choice("in-memory"))
+        });
+        settings.derive("run.threads", "performance.max_workers", |workers| Some(workers.clone()));
+        settings.derive("postgresql.schema", "organization.org_id", |tenant| Some(tenant.clone()));
         drop_outdated_days(&mut settings, &mut notes);
         warn(&settings, &mut notes);
         Ok((Self::from_settings(settings), notes))

@@ -205,18 +205,14 @@ impl Config {
             Some("skip-and-report") => OnBad::SkipAndReport,
             _ => OnBad::HoldDay,
         };
-        let mode = choice("run.mode").or_else(|| match choice("performance.use_streaming") {
-            Some("false") => Some("in-memory"),
-            _ => None,
-        });
         Self {
             run: Run {
                 input: address("run.input"),
                 output: address("run.output"),
                 lookups: path("run.lookups"),
                 format: choice("run.format").unwrap_or("parquet"),
-                in_memory: mode == Some("in-memory"),
-                threads: size("run.threads").or_else(|| size("performance.max_workers")),
+                in_memory: choice("run.mode") == Some("in-memory"),
+                threads: size("run.threads"),
                 memory_limit: count("run.memory_limit"),
                 spill_dir: path("run.spill_dir"),
                 report: path("run.report"),
@@ -280,7 +276,7 @@ impl Config {
                 database: text("postgresql.database"),
                 user: text("postgresql.user"),
                 password: secret("postgresql.password"),
-                schema: text("postgresql.schema").or_else(|| text("organization.org_id")),
+                schema: text("postgresql.schema"),
                 sslmode: choice("postgresql.sslmode"),
                 sslrootcert: path("postgresql.sslrootcert"),
                 connect_timeout: count("postgresql.connect_timeout").unwrap_or(15),

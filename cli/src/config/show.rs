@@ -56,8 +56,8 @@ pub(super) fn yaml(settings: &Settings) -> String {
         // A key of a deeper section, such as cost.distribution.method, is idle and shown flat.
         let hash = if line.idle { "# " } else { "" };
         let value = line.value.as_deref().map(quoted).unwrap_or_default();
-        let remark = format!("{}; {}", line.origin, line.about);
-        writeln!(out, "  {hash}{rest}: {value:<24} # {remark}").expect("a String takes every write");
+        let given = format!("{hash}{rest}: {value}");
+        writeln!(out, "  {given:<44} # {}; {}", line.origin, line.about).expect("a String takes every write");
     }
     out
 }

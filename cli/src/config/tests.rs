@@ -133,6 +133,19 @@ fn flags_beat_the_environment_beats_the_file_beats_defaults() {
 }
 
 #[test]
+fn keys_that_mean_the_same_stand_in_for_each_other() {
+    let file = "performance: {use_streaming: false, max_workers: 3}\norganization: {org_id: org7}\n";
+    let (config, _) = load(file, &[]);
+    assert_eq!((config.run.in_memory, config.run.threads), (true, Some(3)));
+    assert_eq!(config.postgresql.schema.as_deref(), Some("org7"));
+    assert!(config.to_yaml().contains("mode: in-memory"), "what is shown is what is done");
+    let (config, _) =
+        load(file, &[("DAYSUM_MODE", "streaming"), ("DAYSUM_THREADS", "1"), ("POSTGRES_SCHEMA", "s")]);
+    assert_eq!((config.run.in_memory, config.run.threads), (false, Some(1)));
+    assert_eq!(config.postgresql.schema.as_deref(), Some("s"));
+}
+
+#[test]
 fn a_newer_month_drops_older_days() {
     let file = "ocp: {year: 2025, month: 11, start_date: 2025-11-03, end_date: 2025-11-04}\n";
     let (config, notes) = load(file, &[]);
