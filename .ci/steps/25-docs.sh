@@ -1,0 +1,2 @@
+source "$(dirname "$0")/../lib.sh"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
