@@ -1,1 +1,5 @@
 //! Every integration test in one binary: one link, shared servers.
+
+mod architecture;
+mod golden;
+mod oracle_goldens;
