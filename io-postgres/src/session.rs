@@ -1,0 +1,139 @@
+//! One connection that is made when it is needed and made again when it was lost.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use daysum_core::{Error, Result};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::{Client, NoTls};
+use tracing::{debug, warn};
+
+use crate::config::{PostgresConfig, Timeouts};
+use crate::error::{PostgresError, during, refused};
+use crate::tls;
+
+/// How much longer than the server the client waits, so that the server's own word arrives first.
+const GRACE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Session {
+    pub(crate) config: PostgresConfig,
+    /// Private to this module and to the sink, which borrows it for a transaction.
+    pub(crate) client: Option<Client>,
+    /// Set when an answer is overdue: the connection may be open, but what it would say next is unknown.
+    pub(crate) broken: bool,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("config", &self.config)
+            .field("connected", &self.client.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(crate) fn new(config: PostgresConfig) -> Self {
+        Self { config, client: None, broken: false }
+    }
+
+    /// The connection, made in one attempt if there is none.
+    pub(crate) async fn connected(&mut self) -> Result<&mut Client> {
+        if self.broken || self.client.as_ref().is_some_and(Client::is_closed) {
+            self.client = None;
+            self.broken = false;
+        }
+        if self.client.is_none() {
+            self.client = Some(connect(&self.config).await?);
+        }
+        Ok(self.client.as_mut().expect("set two lines above"))
+    }
+
+    /// The connection, made with retries if there is none.
+    pub(crate) async fn client(&mut self) -> Result<&mut Client> {
+        let mut delays = self.config.retry.delays();
+        while let Err(error) = self.connected().await {
+            retry_after(error, &mut delays).await?;
+        }
+        self.connected().await
+    }
+}
+
+/// Waits for the next delay, or gives the error back where it is final or the budget is used up.
+pub(crate) async fn retry_after(
+    error: Error,
+    delays: &mut (impl Iterator<Item = Duration> + Send),
+) -> Result<()> {
+    let delay = if error.is_retryable() { delays.next() } else { None };
+    let Some(delay) = delay else {
+        return Err(error);
+    };
+    warn!(%error, ?delay, "trying again");
+    sleep(delay).await;
+    Ok(())
+}
+
+async fn connect(config: &PostgresConfig) -> Result<Client> {
+    let operation = format!("connect to {config}");
+    let driver = config.driver();
+    let attempt = async {
+        if config.uses_tls() {
+            let (client, connection) =
+                driver.connect(tls::connector(config)?).await.map_err(during(&operation))?;
+            tokio::spawn(drive(connection));
+            Ok(client)
+        } else {
+            let (client, connection) = driver.connect(NoTls).await.map_err(during(&operation))?;
+            tokio::spawn(drive(connection));
+            Ok(client)
+        }
+    };
+    // The driver's limit covers the socket alone; a server that accepts and says nothing is caught here.
+    match timeout(config.timeouts.connect, attempt).await {
+        Ok(client) => client,
+        Err(_) => Err(refused(operation, true, PostgresError::Timeout(config.timeouts.connect))),
+    }
+}
+
+async fn drive<S, T>(connection: tokio_postgres::Connection<S, T>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    if let Err(error) = connection.await {
+        // Whoever was waiting for an answer gets the same error; this is for the idle connection.
+        debug!(%error, "the connection has ended");
+    }
+}
+
+/// The statement that bounds everything inside a transaction. `SET LOCAL` ends with it, so a pooler that
+/// hands the connection on passes nothing of ours along.
+pub(crate) fn transaction_settings(timeouts: &Timeouts) -> String {
+    let (statement, lock) = (timeouts.statement.as_millis(), timeouts.lock.as_millis());
+    format!(
+        "SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}; \
+         SET LOCAL idle_in_transaction_session_timeout = {statement}; \
+         SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'"
+    )
+}
+
+/// Runs one exchange with the server, and gives up on a server that stays silent past its own limit.
+pub(crate) async fn answer<T>(
+    operation: &str,
+    timeouts: &Timeouts,
+    broken: &mut bool,
+    exchange: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    if timeouts.statement.is_zero() {
+        return exchange.await.map_err(during(operation));
+    }
+    let limit = timeouts.statement + GRACE;
+    match timeout(limit, exchange).await {
+        Ok(answered) => answered.map_err(during(operation)),
+        Err(_) => {
+            *broken = true;
+            Err(refused(operation, true, PostgresError::Timeout(limit)))
+        }
+    }
+}
