@@ -14,6 +14,7 @@
 //! The surprise worth knowing: `AWS_*` variables are not read here. They belong to the usual AWS chain, which
 //! the S3 client asks when neither file nor `S3_*` variables give credentials.
 
+mod connect;
 mod error;
 mod expand;
 mod form;

@@ -1,0 +1,145 @@
+//! From the configuration to what the engine and its adapters take: a database connection, completed lookups.
+
+use std::time::Duration;
+
+use daysum_core::{Lookups, Result, TextOrNumber};
+use daysum_io_postgres::{ConnectionParts, PostgresConfig, SslMode};
+
+use super::layers::Origin;
+use super::secret::Secret;
+use super::{Config, Postgresql};
+
+impl Postgresql {
+    /// How to connect; `None` where neither an address nor a host nor a database is configured.
+    pub fn connection(&self) -> Result<Option<PostgresConfig>> {
+        let mut config = match &self.url {
+            Some(url) => PostgresConfig::from_url(url.expose())?,
+            None if self.host.is_none() && self.database.is_none() => return Ok(None),
+            None => PostgresConfig::from_parts(ConnectionParts {
+                host: self.host.clone(),
+                port: self.port,
+                database: self.database.clone(),
+                user: self.user.clone(),
+                password: self.password.as_ref().map(|password| Secret::expose(password).to_owned()),
+            })?,
+        };
+        match self.sslmode {
+            None => {}
+            Some("disable") => config.ssl_mode = SslMode::Disable,
+            Some("prefer" | "allow") => config.ssl_mode = SslMode::Auto,
+            Some(_) => config.ssl_mode = SslMode::VerifyFull,
+        }
+        if let Some(file) = &self.sslrootcert {
+            config.ca_file = Some(file.clone());
+        }
+        config.timeouts.connect = Duration::from_secs(self.connect_timeout);
+        config.timeouts.statement = Duration::from_secs(self.statement_timeout);
+        config.timeouts.lock = Duration::from_secs(self.lock_timeout);
+        config.retry.retries = self.retries;
+        Ok(Some(config))
+    }
+}
+
+impl Config {
+    /// Completes what a lookups file or a database answered: the command line replaces, everything below it
+    /// only fills in what is missing.
+    pub fn complete(&self, lookups: &mut Lookups) {
+        let flag =
+            |key: &str| self.settings.get(key).is_some_and(|setting| setting.origin == Origin::CommandLine);
+        let text = |key: &str, value: &Option<String>, into: &mut String| {
+            if let Some(value) = value.as_ref().filter(|_| into.is_empty() || flag(key)) {
+                into.clone_from(value);
+            }
+        };
+        let ocp = &self.ocp;
+        text("ocp.provider_uuid", &ocp.provider_uuid, &mut lookups.source_uuid);
+        text("ocp.cluster_id", &ocp.cluster_id, &mut lookups.cluster_id);
+        text("ocp.cluster_alias", &ocp.cluster_alias, &mut lookups.cluster_alias);
+        if lookups.report_period_id.is_none() || flag("ocp.report_period_id") {
+            lookups.report_period_id = ocp.report_period_id.or(lookups.report_period_id);
+        }
+        if lookups.schema.is_none() || flag("postgresql.schema") {
+            lookups.schema = self.postgresql.schema.clone().or(lookups.schema.take());
+        }
+        self.complete_days(lookups, &flag);
+        if !self.features.cost_category {
+            lookups.cost_categories.clear();
+        }
+        lookups.storage_exists &= self.features.storage_aggregation;
+    }
+
+    /// Days are one decision: a month or a date of the command line replaces every day of the lookups.
+    fn complete_days(&self, lookups: &mut Lookups, flag: &dyn Fn(&str) -> bool) {
+        let ocp = &self.ocp;
+        let by_flag = ["ocp.year", "ocp.month", "ocp.start_date", "ocp.end_date"].into_iter().any(flag);
+        let none = lookups.start_date.is_none() && lookups.end_date.is_none() && lookups.month.is_none();
+        if !by_flag && !none {
+            return;
+        }
+        lookups.year = ocp.year.map(TextOrNumber::Number).or(lookups.year.take());
+        lookups.month = ocp.month.map(TextOrNumber::Number).or(lookups.month.take());
+        lookups.start_date = ocp.start_date.map(|day| day.to_string());
+        lookups.end_date = ocp.end_date.map(|day| day.to_string());
+        if by_flag {
+            lookups.days = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(file: &str, flags: &[(&str, &str)]) -> Config {
+        let directory = tempfile::tempdir().expect("a directory for the file");
+        let path = directory.path().join("daysum.yaml");
+        std::fs::write(&path, file).expect("the file is written");
+        let flags: Vec<_> = flags.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+        Config::load_with(Some(&path), &|_| None, &flags).expect("a good configuration").0
+    }
+
+    #[test]
+    fn a_database_by_parts_by_address_and_not_at_all() {
+        let shown = |file: &str| {
+            let connection = config(file, &[]).postgresql.connection().expect("a good connection");
+            connection.map(|connection| (connection.to_string(), connection.uses_tls()))
+        };
+        assert_eq!(shown("postgresql: {user: u}"), None);
+        let parts = "postgresql: {host: db.example.com, database: koku, user: u, password: p}";
+        assert_eq!(shown(parts), Some(("db.example.com:5432/koku as u".to_owned(), true)));
+        let plain = "postgresql: {host: db.example.com, port: 6543, sslmode: disable}";
+        assert_eq!(shown(plain), Some(("db.example.com:6543".to_owned(), false)));
+        let address = "postgresql: {url: 'postgres://a:b@h/d', host: ignored, retries: 0, lock_timeout: 7}";
+        assert_eq!(shown(address), Some(("h:5432/d as a".to_owned(), true)));
+        let connection = config(address, &[]).postgresql.connection().expect("good").expect("given");
+        assert_eq!((connection.retry.retries, connection.timeouts.lock), (0, Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn the_command_line_replaces_and_the_rest_fills_in() {
+        let file = "ocp: {provider_uuid: file, cluster_id: file, year: 2025, month: 10}\n\
+            organization: {org_id: org9}\nfeatures: {cost_category: false, storage_aggregation: false}\n";
+        let mut lookups = Lookups::from_json(
+            br#"{"source_uuid": "given", "start_date": "2025-11-01", "end_date": "2025-11-30", "days": [1, 2],
+                "cost_categories": [{"namespace": "a%", "cost_category_id": 1}]}"#,
+        )
+        .expect("good lookups");
+        config(file, &[]).complete(&mut lookups);
+        assert_eq!((lookups.source_uuid.as_str(), lookups.cluster_id.as_str()), ("given", "file"));
+        assert_eq!(lookups.start_date.as_deref(), Some("2025-11-01"));
+        assert_eq!(lookups.schema.as_deref(), Some("org9"));
+        assert!(lookups.cost_categories.is_empty() && !lookups.storage_exists && lookups.days.is_some());
+
+        let flags = [("ocp.provider_uuid", "flag"), ("ocp.year", "2025"), ("ocp.month", "12")];
+        config(file, &flags).complete(&mut lookups);
+        assert_eq!(lookups.source_uuid, "flag");
+        let (first, last) = lookups.range().expect("a range");
+        assert_eq!((first.to_string(), last.to_string()), ("2025-12-01".to_owned(), "2025-12-31".to_owned()));
+        assert!(lookups.days.is_none());
+
+        let mut empty = Lookups::default();
+        config(file, &[]).complete(&mut empty);
+        let (first, last) = empty.range().expect("a range");
+        assert_eq!((first.to_string(), last.to_string()), ("2025-10-01".to_owned(), "2025-10-31".to_owned()));
+    }
+}
