@@ -3,3 +3,4 @@
 mod architecture;
 mod golden;
 mod oracle_goldens;
+mod spec;

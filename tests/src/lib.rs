@@ -3,5 +3,8 @@
 
 pub mod compare;
 pub mod engine;
+pub mod fixture;
 pub mod golden;
 pub mod oracle;
+pub mod postgres;
+pub mod summary;

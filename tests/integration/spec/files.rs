@@ -1,0 +1,238 @@
+//! Cases 58 to 72: which rows and files count.
+
+use arrow::compute::concat_batches;
+use daysum_core::{Day, Lookups, TextOrNumber};
+use daysum_tests::compare::{Precision, assert_same};
+use daysum_tests::engine::{InputFile, engines};
+use daysum_tests::fixture::{
+    Encoding, Fixture, PodRow, SOURCE, StorageRow, TextEncoding, TimeUnit, hour, key, labels, parquet, pod,
+    storage, text,
+};
+
+use super::{each, each_of, one, refused};
+
+fn at(start: i64) -> PodRow {
+    PodRow { start, ..pod() }
+}
+
+fn days_of(summary: &daysum_tests::summary::Summary) -> Vec<(String, Option<f64>)> {
+    summary.pods().iter().map(|line| (line.day().to_string(), line.cpu()[0])).collect()
+}
+
+#[test]
+fn case_58_both_ends_of_the_range_are_in_it() {
+    let mut fixture = Fixture::base();
+    fixture.lookups.start_date = text("2025-02-02");
+    fixture.lookups.end_date = text("2025-02-03");
+    fixture.daily_pods.clear();
+    fixture.hourly_pods = vec![
+        at(hour("2025-02-02", 0) - 1),
+        at(hour("2025-02-02", 0)),
+        at(hour("2025-02-04", 0) - 1), // 23:59:59.999
+        at(hour("2025-02-04", 0)),
+    ];
+    let expected = [("2025-02-02".to_owned(), Some(1.0)), ("2025-02-03".to_owned(), Some(1.0))];
+    for unit in [TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
+        fixture.encodings =
+            vec![Encoding { unit, utc: unit != TimeUnit::Millisecond, ..Encoding::default() }];
+        each(&fixture, |summary| assert_eq!(days_of(summary), expected));
+    }
+    // Of the days of the range only those asked for are published (SPEC 2.11).
+    fixture.lookups.days = Some(vec![TextOrNumber::Text("3".to_owned()), TextOrNumber::Number(4)]);
+    each(&fixture, |summary| assert_eq!(days_of(summary), expected[1..]));
+}
+
+#[test]
+fn case_59_rows_obey_the_range_and_their_partition() {
+    let month = "2025-02".parse().expect("a month");
+    let rows = [
+        at(hour("2025-02-01", 0)),
+        at(hour("2025-02-20", 0)),
+        at(hour("2025-03-01", 0)),
+        at(hour("2025-01-31", 0)),
+    ];
+    let file = InputFile {
+        key: key("pod_usage", false, SOURCE, month, "additive"),
+        bytes: parquet(&rows, "pod_usage", false, &Encoding::default()),
+    };
+    let mut lookups = Fixture::base().lookups;
+    lookups.start_date = text("2025-01-15");
+    lookups.end_date = text("2025-03-15");
+    let days: Vec<_> = ["2025-02-01", "2025-02-20"].map(|day| (day.to_owned(), Some(1.0))).into();
+    each_of(&[file.clone()], &lookups, |summary| assert_eq!(days_of(summary), days));
+    lookups.end_date = text("2025-02-10");
+    each_of(&[file], &lookups, |summary| assert_eq!(days_of(summary), days[..1]));
+}
+
+/// Two months with everything in them.
+fn two_months() -> Fixture {
+    let mut fixture = Fixture::base();
+    let days: Vec<i64> = (20..45).map(|day| hour("2025-01-01", day * 24)).collect();
+    fixture.set_pods(days.iter().map(|start| at(*start)));
+    fixture.storage = days.iter().map(|start| StorageRow { start: *start, ..storage() }).collect();
+    fixture.node_labels = days
+        .iter()
+        .map(|start| daysum_tests::fixture::LabelRow { start: *start, ..labels("n1", "{}") })
+        .collect();
+    fixture.lookups.start_date = text("2025-01-25");
+    fixture.lookups.end_date = text("2025-02-10");
+    fixture
+}
+
+#[test]
+fn case_62_a_range_over_a_month_end_is_complete_in_both() {
+    each(&two_months(), |summary| {
+        let days: Vec<Day> = summary.pods().iter().map(|line| line.day()).collect();
+        let first: Day = "2025-01-25".parse().expect("a day");
+        assert_eq!(days, (0..17).map(|number| Day(first.0 + number)).collect::<Vec<_>>());
+        for line in summary.storage() {
+            let days = f64::from(line.day().days_in_month());
+            super::close(line.volume(), [10.0, 10.0 / days, 8.0 / days, 4.0 / days]);
+        }
+        assert_eq!((summary.storage().len(), summary.unallocated().len()), (17, 17));
+    });
+}
+
+#[test]
+fn case_64_chunks_of_a_range_are_the_range() {
+    let fixture = two_months();
+    for (name, engine) in engines() {
+        let whole = engine.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
+        let chunks =
+            [("2025-01-25", "2025-01-30"), ("2025-01-31", "2025-02-04"), ("2025-02-05", "2025-02-10")];
+        let parts = chunks.map(|(start, end)| {
+            let lookups = Lookups { start_date: text(start), end_date: text(end), ..fixture.lookups.clone() };
+            engine.summarise(&fixture.files(), &lookups).expect("sound files")
+        });
+        let joined = concat_batches(&whole.schema(), &parts).expect("one schema");
+        assert_same(name, &whole, &joined, Precision::Bits);
+    }
+}
+
+#[test]
+fn case_65_every_encoding_reads_the_same_and_empty_files_change_nothing() {
+    let month = "2025-02".parse().expect("a month");
+    let rows =
+        [PodRow { resource_id: None, cpu: [Some(3600.0), Some(7200.0), None, Some(10_800.0)], ..pod() }];
+    let mut files = Vec::new();
+    for text in [TextEncoding::Utf8, TextEncoding::Large, TextEncoding::View, TextEncoding::Dictionary] {
+        for unit in [TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
+            for (utc, optional) in [(false, true), (true, false)] {
+                let encoding = Encoding {
+                    text,
+                    unit,
+                    utc,
+                    null_typed: optional,
+                    without_optional: !optional,
+                    row_group: 1,
+                };
+                let rows: &[PodRow] = if files.len() % 3 == 2 { &[] } else { &rows };
+                files.push(InputFile {
+                    key: key("pod_usage", false, SOURCE, month, &format!("part-{}", files.len())),
+                    bytes: parquet(rows, "pod_usage", false, &encoding),
+                });
+            }
+        }
+    }
+    // 24 files, every third of them empty.
+    each_of(&files, &Fixture::base().lookups, |summary| {
+        let line = one(summary.pods());
+        assert_eq!(line.cpu(), [16.0, 32.0, 32.0, 48.0].map(Some));
+        assert_eq!((line.text("resource_id"), line.capacity()[1]), (None, Some(4.0)));
+    });
+}
+
+#[test]
+fn case_66_a_corrupt_file_is_refused_by_name() {
+    let fixture = Fixture::with_storage();
+    for number in 0..fixture.files().len() {
+        let mut files = fixture.files();
+        let whole = files[number].bytes.clone();
+        for damaged in
+            [whole.slice(..whole.len() / 2), whole.slice(..0), bytes::Bytes::from_static(b"not Parquet")]
+        {
+            files[number].bytes = damaged;
+            refused(&files, &fixture.lookups, |error| {
+                assert_eq!(error.code(), "format", "{error}");
+                assert_eq!(error.location().map(|at| &*at.object), Some(&*files[number].key));
+            });
+        }
+    }
+}
+
+#[test]
+fn case_67_without_deduplication_both_files_of_a_day_count() {
+    let mut fixture = Fixture::base();
+    fixture.daily_pods = vec![pod(); 2];
+    fixture.rows_per_file = 1;
+    each(&fixture, |summary| assert_eq!(one(summary.pods()).cpu()[0], Some(2.0)));
+}
+
+#[test]
+fn case_68_files_of_another_source_are_not_mixed_in() {
+    let mut other = Fixture::with_storage();
+    other.lookups.source_uuid = "00000000-0000-0000-0000-000000000002".to_owned();
+    other.set_pods([PodRow { cpu: [Some(36_000.0); 4], ..pod() }]);
+    let fixture = Fixture::base();
+    let mut files = fixture.files();
+    files.extend(other.files());
+    each_of(&files, &fixture.lookups, |summary| {
+        assert_eq!(one(summary.pods()).cpu()[0], Some(1.0));
+        assert_eq!(summary.storage().len(), 0);
+    });
+    each_of(&files, &other.lookups, |summary| assert_eq!(one(summary.pods()).cpu()[0], Some(10.0)));
+    // Sources compare as lower-case text (SPEC 4.3).
+    let lookups = Lookups { source_uuid: SOURCE.to_uppercase(), ..fixture.lookups };
+    each_of(&files, &lookups, |summary| {
+        assert_eq!(one(summary.pods()).cpu()[0], Some(1.0));
+        assert_eq!(one(summary.pods()).text("source_uuid"), Some(SOURCE));
+    });
+}
+
+#[test]
+fn case_69_the_order_of_files_cannot_be_seen() {
+    let mut fixture = two_months();
+    fixture.rows_per_file = 1;
+    let mut files = fixture.files();
+    for (name, engine) in engines() {
+        let forwards = engine.summarise(&files, &fixture.lookups).expect("sound files");
+        files.reverse();
+        let backwards = engine.summarise(&files, &fixture.lookups).expect("sound files");
+        assert_same(name, &forwards, &backwards, Precision::Bits);
+    }
+}
+
+/// Not a case of its own, but how every case's files may lie in a store (SPEC 1.2).
+#[test]
+fn every_layout_of_keys_is_understood() {
+    let fixture = Fixture::with_storage();
+    let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
+    let mut koku = fixture.files();
+    for file in &mut koku {
+        let (table, rest) = file.key.split_once('/').expect("a table");
+        let daily = if table.ends_with("_daily") { "daily/" } else { "" };
+        let table =
+            table.trim_start_matches("openshift_").trim_end_matches("_daily").trim_end_matches("_line_items");
+        file.key = format!("data/parquet/{daily}1234567/OCP/{table}/{rest}");
+    }
+    each_of(&koku, &fixture.lookups, |summary| {
+        assert_same("koku's keys", &expected, &summary.0, Precision::Bits)
+    });
+
+    // The earlier implementation calls hourly storage daily, and has no daily pods.
+    let hourly =
+        Fixture { daily_pods: vec![], hourly_storage: fixture.storage.clone(), storage: vec![], ..fixture };
+    let mut poc = hourly.files();
+    for file in &mut poc {
+        let table = if file.key.contains("storage") {
+            "openshift_storage_usage_line_items_daily"
+        } else {
+            "openshift_pod_usage_line_items"
+        };
+        file.key =
+            format!("data/org1234567/OCP/source={SOURCE}/year=2025/month=02/day=01/{table}/data.parquet");
+    }
+    each_of(&poc, &hourly.lookups, |summary| {
+        assert_same("the POC's keys", &expected, &summary.0, Precision::Bits)
+    });
+}
