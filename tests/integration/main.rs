@@ -3,4 +3,5 @@
 mod architecture;
 mod golden;
 mod oracle_goldens;
+mod postgres;
 mod spec;
