@@ -21,6 +21,6 @@ apt() {
 
 # cargo_tool NAME VERSION : a cargo subcommand of exactly this version, kept for the next run.
 cargo_tool() {
-  [ "$("cargo-$1" --version 2>/dev/null | awk '{print $2}')" = "$2" ] && return
-  cargo install --locked --quiet "$1" --version "$2"
+  [ "$("$1" --version 2>/dev/null | awk '{print $2}')" = "$2" ] && return
+  cargo install --locked --force --quiet "$1" --version "$2"
 }
