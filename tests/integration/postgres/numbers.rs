@@ -25,6 +25,11 @@ fn values() -> impl Strategy<Value = f64> {
     ]
 }
 
+/// PostgreSQL prints the shortest decimal that reads back, and its nearest with the even digit where two are as near
+/// (Rust's own formatter takes the upper one). Beyond 2^53 PostgreSQL takes no decimal that lies exactly between
+/// two doubles, though it would read back; there Rust's formatter is the reference.
+const SHORTEST: &str = "(CASE WHEN abs(given) < 2 ^ 53 THEN given::text ELSE shortest END)::numeric(33,15)";
+
 #[tokio::test]
 async fn stored_numbers_are_those_of_postgresql() {
     let mut runner = TestRunner::deterministic();
@@ -39,10 +44,9 @@ async fn stored_numbers_are_those_of_postgresql() {
         _ => None,
     };
     let batch = build(DAY, count, text, |index, row| (index == column).then(|| numbers[row as usize]));
-    for (mode, cast) in [
-        (NumericMode::Shortest, "shortest::numeric(33,15)"),
-        (NumericMode::FifteenDigits, "given::numeric(33,15)"),
-    ] {
+    for (mode, cast) in
+        [(NumericMode::Shortest, SHORTEST), (NumericMode::FifteenDigits, "given::numeric(33,15)")]
+    {
         let name = database();
         let mut sink = PostgresSink::new(
             config(&name),
@@ -64,13 +68,6 @@ async fn stored_numbers_are_those_of_postgresql() {
             ),
         );
         assert_eq!(wrong, "", "{mode:?}");
-        // PostgreSQL's shortest text is the same one, except that beyond 2^53 it takes no decimal that lies exactly
-        // between two doubles, even where that reads back.
-        let other = "abs(given) < 2 ^ 53 AND given::text::numeric <> shortest::numeric";
-        assert_eq!(
-            shared().sql(&name, &format!("SELECT given, shortest FROM given WHERE {other} LIMIT 5")),
-            ""
-        );
         let joined =
             shared().sql(&name, &format!("SELECT count(*) FROM given JOIN {SUMMARY} ON node = row::text"));
         assert_eq!(joined, count.to_string());
