@@ -10,10 +10,10 @@ use crate::config::PostgresConfig;
 use crate::diff::{self, DayDiff};
 use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
+use crate::locks::{lock_ddl, source_of};
 use crate::numeric::NumericMode;
 use crate::registry::{self, Registry, RegistryChanges};
 use crate::session::{Session, transaction_settings};
-use crate::sink::{lock_ddl, source_of};
 use crate::{init, lookups, read};
 
 /// One tenant's schema. It connects when it is first used, and again after a lost connection.

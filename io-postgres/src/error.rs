@@ -42,7 +42,7 @@ pub enum PostgresError {
     ),
     /// No report period for the provider and month (SPEC 3.3).
     #[error(
-        "source {source_uuid} has no report period for {month}; ingest it in koku first, or create it with `daysum db period`"
+        "source {source_uuid} has no report period for {month}; ingest the month in koku first, or create the period"
     )]
     NoReportPeriod {
         /// The provider.

@@ -34,6 +34,7 @@ mod error;
 mod ident;
 mod init;
 mod ledger;
+mod locks;
 mod lookups;
 mod numeric;
 mod partition;
@@ -44,6 +45,7 @@ mod session;
 mod sink;
 mod tables;
 mod tls;
+mod write;
 
 pub use check::{Problem, Severity};
 pub use config::{ConnectionParts, PostgresConfig, RetryPolicy, SslMode, Timeouts};

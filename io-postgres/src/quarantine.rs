@@ -7,8 +7,8 @@ use tokio_postgres::Client;
 use crate::config::PostgresConfig;
 use crate::error::{during, printable};
 use crate::ident::Schema;
+use crate::locks::lock_ddl;
 use crate::session::{Session, retry_after};
-use crate::sink::lock_ddl;
 use crate::tables::QUARANTINE;
 
 pub(crate) fn create(schema: &Schema) -> String {

@@ -11,9 +11,9 @@ use crate::database::DayScope;
 use crate::error::during;
 use crate::ident::{Schema, quote};
 use crate::ledger::EPOCH_SQL;
+use crate::locks::source_of;
 use crate::numeric::Scaled;
-use crate::sink::{SUMMARISED, replaced, source_of};
-use crate::tables::{Kind, SUMMARY, written};
+use crate::tables::{Kind, SUMMARISED, SUMMARY, replaced, written};
 
 /// One column of stored values.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::error::during;
 use crate::ident::Schema;
-use crate::sink::source_of;
+use crate::locks::source_of;
 use crate::tables::{CLUSTERS, NODES, PROJECTS, VOLUMES};
 
 /// What one run knows about one cluster.
@@ -80,7 +80,7 @@ pub(crate) async fn upsert(
     registry: &Registry,
 ) -> Result<RegistryChanges> {
     let source = source_of(&registry.cluster.source_uuid)?;
-    // koku's tables of nodes has no unique key, so two writers must not look at the same time.
+    // koku's table of nodes has no unique key, so two writers must not look at the same time.
     tx.query_one(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
         &[&format!("daysum registry {}", schema.name())],

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use arrow::datatypes::DataType;
 use daysum_core::rows;
 
+use crate::ledger::EPOCH_SQL;
+
 pub(crate) const SUMMARY: &str = "reporting_ocpusagelineitem_daily_summary";
 pub(crate) const PERIODS: &str = "reporting_ocpusagereportperiod";
 pub(crate) const TAG_KEYS: &str = "reporting_enabledtagkeys";
@@ -74,6 +76,17 @@ fn kind(name: &str, logical: &DataType) -> Kind {
 pub(crate) fn copied_columns() -> String {
     written().iter().fold("\"uuid\"".to_owned(), |list, (name, _)| format!("{list}, \"{name}\""))
 }
+
+/// Rows of a day that this program replaces: SPEC 2.12, restricted to the day. $1 is the period, $2 the day.
+pub(crate) fn replaced() -> String {
+    format!(
+        "usage_start = {EPOCH_SQL} + $2::int4 AND report_period_id = $1 \
+         AND (infrastructure_raw_cost IS NULL OR infrastructure_raw_cost = 0)"
+    )
+}
+
+/// Those of them that a cost model has not added.
+pub(crate) const SUMMARISED: &str = "cost_model_rate_type IS NULL AND monthly_cost_type IS NULL";
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,93 @@
+//! Advisory locks: who waits for whom.
+
+use daysum_core::port::WriteScope;
+use daysum_core::{Error, Month, Result};
+use sha2::{Digest, Sha256};
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+use crate::config::Timeouts;
+use crate::copy::Target;
+use crate::error::{PostgresError, port, refused};
+use crate::ident::Schema;
+use crate::session::transaction_settings;
+
+/// The scope's names, parsed once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ids {
+    pub(crate) target: Target,
+}
+
+impl Ids {
+    pub(crate) fn of(scope: &WriteScope) -> Result<Self> {
+        let source = source_of(&scope.source_uuid)?;
+        let period = scope.report_period_id.ok_or_else(|| {
+            let (source_uuid, month) = (source.to_string(), scope.day.month());
+            refused(
+                format!("begin {}", scope.day),
+                false,
+                PostgresError::NoReportPeriod { source_uuid, month },
+            )
+        })?;
+        Ok(Self { target: Target { source, period, day: scope.day } })
+    }
+}
+
+/// A source as PostgreSQL's uuid.
+pub(crate) fn source_of(text: &str) -> Result<Uuid> {
+    text.parse().map_err(|_| Error::Config {
+        reason: format!("source {text:?} is no UUID; koku's tables know providers by their UUID"),
+    })
+}
+
+/// Writers of one month share the month's lock and exclude each other by day: days of one month do not wait
+/// for each other, and whoever wants the month for itself can take it.
+pub(crate) async fn lock_day(
+    tx: &Transaction<'_>,
+    schema: &Schema,
+    ids: &Ids,
+) -> Result<(), tokio_postgres::Error> {
+    let Target { source, day, .. } = ids.target;
+    let month: Month = day.month();
+    let month = lock_key(&[schema.name(), &source.to_string(), &month.to_string()]);
+    let day = lock_key(&[schema.name(), &source.to_string(), &day.to_string()]);
+    tx.query_one("SELECT pg_advisory_xact_lock_shared($1)", &[&month]).await?;
+    tx.query_one("SELECT pg_advisory_xact_lock($1)", &[&day]).await?;
+    Ok(())
+}
+
+/// Makers of tables and partitions of one schema wait for each other.
+pub(crate) async fn lock_ddl(tx: &Transaction<'_>, schema: &Schema, timeouts: &Timeouts) -> Result<()> {
+    let locked = async {
+        tx.batch_execute(&transaction_settings(timeouts)).await?;
+        tx.query_one("SELECT pg_advisory_xact_lock($1)", &[&lock_key(&[schema.name(), "tables"])]).await
+    };
+    locked.await.map(drop).map_err(|error| port("wait for other makers of tables", &error))
+}
+
+/// A lock's number. It never changes between versions: an old and a new daysum must exclude each other.
+fn lock_key(parts: &[&str]) -> i64 {
+    let mut hash = Sha256::new();
+    hash.update(b"daysum\0");
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update(b"\0");
+    }
+    let digest = hash.finalize();
+    i64::from_be_bytes(digest[..8].try_into().expect("SHA-256 has 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_numbers_stay_what_they_were() {
+        assert_eq!(
+            lock_key(&["org1234567", "fa4238b2-62ad-5c41-8747-6ee200183c54", "2025-02"]),
+            LOCK_FIXTURE
+        );
+        assert_ne!(lock_key(&["a", "bc"]), lock_key(&["ab", "c"]));
+    }
+    const LOCK_FIXTURE: i64 = -1_262_127_902_460_118_399;
+}
