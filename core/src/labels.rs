@@ -119,6 +119,7 @@ impl LabelFilter {
             }
         };
         if is_pipe_string(text) {
+            jsonb::refuse_nul(text)?;
             for (key, value) in pipe_labels(text) {
                 keep(&key, Value::Text(Cow::Owned(value)));
             }

@@ -136,7 +136,7 @@ fn string(raw: &str) -> Result<String, String> {
     Ok(text)
 }
 
-fn refuse_nul(text: &str) -> Result<(), String> {
+pub(super) fn refuse_nul(text: &str) -> Result<(), String> {
     if text.contains('\0') { Err(r"labels hold \u0000, which jsonb cannot store".to_owned()) } else { Ok(()) }
 }
 

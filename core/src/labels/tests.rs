@@ -79,3 +79,12 @@ fn deep_nesting_is_an_error_and_no_overflow() {
     let deep = format!(r#"{{"k":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
     assert!(filter(&["k"]).canonical(&deep).is_err());
 }
+
+/// Found by the fuzz target `labels`: JSON with a NUL was refused and a pipe string with one was not, so that merging
+/// its canonical spelling panicked.
+#[test]
+fn nul_is_refused_in_pipe_strings_as_it_is_in_json() {
+    let filter = filter(&["app", "team"]);
+    assert!(filter.canonical("label_app:x|label_team:t\0").is_err());
+    assert!(filter.canonical("label_app:x|label_other\0:t").is_err());
+}
