@@ -60,6 +60,18 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Waits until a rollback that a dropped transaction has queued is done, so that an error is returned
+    /// after its locks are gone. A connection that does not answer is given up.
+    pub(crate) async fn settle(&mut self) {
+        if let Some(client) = &self.client
+            && !matches!(timeout(GRACE, client.simple_query("")).await, Ok(Ok(_)))
+        {
+            self.client = None;
+        }
+    }
+}
+
 /// Waits for the next delay, or gives the error back where it is final or the budget is used up.
 pub(crate) async fn retry_after(
     error: Error,

@@ -73,7 +73,10 @@ impl PostgresSink {
         loop {
             match self.publish_once(scope, rows()?).await {
                 Ok(receipt) => return Ok(receipt),
-                Err(error) => retry_after(error, &mut delays).await?,
+                Err(error) => {
+                    self.session.settle().await;
+                    retry_after(error, &mut delays).await?;
+                }
             }
         }
     }

@@ -296,3 +296,82 @@ async fn a_password_is_in_no_error() {
     assert!(!shown.contains(canary) && shown.contains("127.0.0.1:1"), "{shown}");
     assert!(refused.expect_err("nobody listens").is_retryable());
 }
+
+/// T-21: each of these is raised once in the middle of the COPY, and the day is published all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passing_refusals_are_retried_and_final_ones_are_not() {
+    let name = database();
+    publish(&mut sink(config(&name)), &scope(DAY, "r0"), &rows_of(DAY, 9, 3)).await.expect("published");
+    shared().sql(
+        &name,
+        &format!(
+            "CREATE SEQUENCE attempts; CREATE TABLE fault (code text); \
+             CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF nextval('public.attempts') = 1 THEN \
+                     RAISE EXCEPTION 'planted' USING ERRCODE = (SELECT code FROM public.fault); \
+                 END IF; RETURN NULL; END $$; \
+             CREATE TRIGGER fail AFTER INSERT ON {SUMMARY} EXECUTE FUNCTION fail()"
+        ),
+    );
+    let codes = ["40001", "40P01", "55P03", "57014", "57P01", "57P03", "53300", "53100", "23514", "42501"];
+    for (seed, code) in (1..).zip(codes) {
+        shared().sql(
+            &name,
+            &format!("ALTER SEQUENCE attempts RESTART; TRUNCATE fault; INSERT INTO fault VALUES ('{code}')"),
+        );
+        let before = table(&name, "true");
+        let (scope, batch) = (scope(DAY, code), rows_of(DAY, seed, 5));
+        let published = sink(config(&name)).publish_day(&scope, || Ok([Ok(batch.clone())].into_iter())).await;
+        if ["53100", "42501"].contains(&code) {
+            assert!(published.expect_err(code).to_string().contains(code));
+            assert_eq!(table(&name, "true"), before, "{code}");
+        } else {
+            assert_eq!(published.expect(code).rows, 5);
+            assert_ne!(table(&name, "true"), before, "{code}");
+        }
+    }
+    shared().sql(&name, &format!("CREATE ROLE crowded_{name} LOGIN CONNECTION LIMIT 0"));
+    let url = shared().url(&name).replace("koku@", &format!("crowded_{name}@"));
+    let mut crowded = PostgresConfig::from_url(&url).expect("an address");
+    crowded.retry = RetryPolicy::none();
+    let error =
+        publish(&mut sink(crowded), &scope(DAY, "r"), &rows_of(DAY, 1, 3)).await.expect_err("no room");
+    assert!(error.is_retryable() && error.to_string().contains("53300"), "{error}");
+}
+
+/// T-20: the server is cut down again and again at whatever moment it happens to be, the commit among them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_cut_down_at_any_moment_ends_in_the_same_rows() {
+    let mut server = Server::start();
+    let mut config = server.config("postgres");
+    config.retry =
+        RetryPolicy { min_delay: Duration::from_millis(20), retries: 20, ..RetryPolicy::default() };
+    Database::new(config.clone(), schema()).init().await.expect("made");
+    publish(&mut sink(config.clone()), &scope(DAY, "r"), &rows_of(DAY, 0, 500)).await.expect("published");
+    for round in 1..=8_u32 {
+        let cut = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(u64::from(round) * 7));
+            server.stop_now();
+            server.resume();
+            server
+        });
+        // Small pieces, so that the cut falls into a transaction more often than between two.
+        let scope = scope(DAY, &round.to_string());
+        for seed in [round, round + 100, round] {
+            let batch = rows_of(DAY, seed, 500);
+            let pieces: Vec<_> = (0..500).step_by(50).map(|from| batch.slice(from, 50)).collect();
+            let receipt = eager(config.clone())
+                .publish_day(&scope, || Ok(pieces.clone().into_iter().map(Ok)))
+                .await
+                .expect("published in the end");
+            assert_eq!(receipt.rows, 500);
+        }
+        server = cut.join().expect("no panic");
+        let day_scope = daysum_io_postgres::DayScope::try_from(&scope).expect("it has a period");
+        let diff = Database::new(config.clone(), schema())
+            .diff_day(&day_scope, &[rows_of(DAY, round, 500)], daysum_io_postgres::NumericMode::Shortest)
+            .await
+            .expect("a diff");
+        assert!(diff.is_empty() && diff.unchanged == 500, "round {round}: {diff:?}");
+    }
+}

@@ -61,13 +61,13 @@ fn scope(date: &str, run: &str) -> WriteScope {
 /// Rows of a day that differ by number and by `seed`, with labels and NULLs; alternately Pod and Storage.
 fn rows_of(date: &str, seed: u32, count: u32) -> RecordBatch {
     let text = |name: &str, row: u32| -> Option<String> {
-        let pod = row % 2 == 0;
+        let pod = row.is_multiple_of(2);
         match name {
             "cluster_id" => Some("cluster".to_owned()),
             "cluster_alias" => Some("Clüster \"1\"".to_owned()),
             "data_source" => Some(if pod { "Pod" } else { "Storage" }.to_owned()),
             "namespace" => Some(format!("ns-{}", row % 7)),
-            "node" if row % 5 == 0 => None,
+            "node" if row.is_multiple_of(5) => None,
             "node" | "resource_id" => Some(format!("{name}-{row}")),
             "pod_labels" if pod => Some(format!(r#"{{"app": "é\\u{row}", "team": null}}"#)),
             "all_labels" if pod => Some(format!(r#"{{"app": "é\\u{row}", "team": null}}"#)),
