@@ -2,6 +2,7 @@
 
 mod architecture;
 mod golden;
+mod laws;
 mod oracle_goldens;
 mod postgres;
 mod spec;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use daysum_core::{CostCategory, Day, Lookups, NodeRole};
 
 pub use rows::{LabelRow, PodRow, StorageRow};
-pub use write::{Encoding, TextEncoding, TimeUnit, key, parquet};
+pub use write::{Columns, Encoding, TextEncoding, TimeUnit, key, parquet};
 
 use crate::engine::InputFile;
 

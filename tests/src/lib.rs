@@ -1,6 +1,7 @@
 //! The proofs that daysum's numbers are right: an oracle that shares no code with the engine, comparison
 //! of rows, golden data, builders of input files and random clusters.
 
+pub mod cluster;
 pub mod compare;
 pub mod engine;
 pub mod fixture;

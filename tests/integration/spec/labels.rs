@@ -178,10 +178,11 @@ fn case_12_spelling_does_not_split_a_group() {
 
 #[test]
 fn case_13_a_nul_character_is_refused() {
-    let mut fixture = Fixture::base();
-    let malformed = r#"{"app":"\u0000"}"#;
-    pod_labels(&mut fixture, &["{}", malformed]);
-    refused(&fixture.files(), &fixture.lookups, |error| assert_names_the_label(error, malformed));
+    for malformed in [r#"{"app":"\u0000"}"#, "label_app:\0"] {
+        let mut fixture = Fixture::base();
+        pod_labels(&mut fixture, &["{}", malformed]);
+        refused(&fixture.files(), &fixture.lookups, |error| assert_names_the_label(error, malformed));
+    }
 }
 
 #[test]

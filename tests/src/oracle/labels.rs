@@ -80,7 +80,7 @@ fn filter(text: Option<&str>, keys: &BTreeSet<String>) -> Result<Labels, String>
         return Ok(Labels::new());
     }
     let could_be_json = text.starts_with(['{', '[', '"']) || !text.contains("label_");
-    let all = if could_be_json { from_json(text)? } else { from_pipes(text) };
+    let all = if could_be_json { from_json(text)? } else { from_pipes(&without_nul(text.to_owned())?) };
     Ok(all
         .into_iter()
         .filter(|(key, _)| keys.contains(key))

@@ -53,8 +53,8 @@ pub enum Bug {
     VolumesIgnoreNamespace,
     /// Several cost categories of one namespace count once.
     CategoriesOnce,
-    /// The first milliseconds of a day belong to the day before.
-    DayShifted,
+    /// Instants are rounded to seconds, so that the last millisecond of a day is in the next.
+    SecondsRounded,
     /// A missing namespace or storage class is the same as an empty one.
     NullIsEmpty,
     /// The smallest resource id instead of the largest.
@@ -76,7 +76,7 @@ impl Bug {
         Self::NodeCountOfPods,
         Self::VolumesIgnoreNamespace,
         Self::CategoriesOnce,
-        Self::DayShifted,
+        Self::SecondsRounded,
         Self::NullIsEmpty,
         Self::ResourceMin,
         Self::FloatSums,

@@ -1,8 +1,9 @@
 //! From files to row structs: which files and which rows count (SPEC 1.2 to 1.7).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use daysum_core::{Day, Error, Location, Lookups, Result};
@@ -115,19 +116,17 @@ pub(super) fn read(oracle: &Oracle, files: &[InputFile], lookups: &Lookups) -> R
         if of_other_source || (partition.table == "storage_usage" && !lookups.storage_exists) {
             continue;
         }
-        let format = |reason: String| Error::Format { at: Box::new(Location::object(&*file.key)), reason };
+        let at = Location::object(&*file.key);
+        let format = |reason: String| Error::Format { at: Box::new(at.clone()), reason };
         let reader = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone())
             .map_err(|error| format(error.to_string()))?;
         // Daily files say no end of an interval; a file that does is hourly, whatever its name (SPEC 1.2, 1.4).
         let hourly = reader.schema().column_with_name("interval_end").is_some();
-        let mut rows = Vec::new();
+        let mut batches = Vec::new();
         for batch in reader.build().map_err(|error| format(error.to_string()))? {
-            let batch = batch.map_err(|error| format(error.to_string()))?;
-            for row in 0..batch.num_rows() {
-                rows.push((batch.clone(), row));
-            }
+            batches.push(plain(&batch.map_err(|error| format(error.to_string()))?, &at)?);
         }
-        opened.push((file, partition, hourly, rows));
+        opened.push((file, partition, hourly, batches));
     }
     let with_daily: BTreeSet<Partition> = opened
         .iter()
@@ -136,13 +135,14 @@ pub(super) fn read(oracle: &Oracle, files: &[InputFile], lookups: &Lookups) -> R
         .collect();
 
     let mut input = Input::default();
-    for (file, partition, hourly, rows) in &opened {
+    for (file, partition, hourly, batches) in &opened {
         let daily_is_there = *hourly && with_daily.contains(partition);
-        for (number, (batch, row)) in rows.iter().enumerate() {
-            let cells = Cells { batch, row: *row, at: Location::object(&*file.key).row(number as u64) };
+        let rows = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
+        for (number, (batch, row)) in rows.enumerate() {
+            let cells = Cells { batch, row, at: Location::object(&*file.key).row(number as u64) };
             let Some(mut millis) = cells.millis("interval_start")? else { continue };
-            if oracle.has(Bug::DayShifted) {
-                millis -= 1000;
+            if oracle.has(Bug::SecondsRounded) {
+                millis = (millis + 500).div_euclid(1000) * 1000;
             }
             let day = Day::from_millis(millis);
             let (year, month, _) = day.ymd();
@@ -290,7 +290,29 @@ fn summand(metric: Option<f64>, grain: Grain) -> Option<f64> {
     if grain == Grain::Derived { metric.or(Some(0.0)) } else { metric }
 }
 
-/// One row of a batch, columns by name; a column that is not there is NULL.
+/// The same batch with instants as milliseconds, numbers as doubles and all else as plain text.
+fn plain(batch: &RecordBatch, at: &Location) -> Result<RecordBatch> {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let (to, per_milli) = match column.data_type() {
+            DataType::Timestamp(TimeUnit::Millisecond, _) => (DataType::Int64, 1),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => (DataType::Int64, 1_000),
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => (DataType::Int64, 1_000_000),
+            number if number.is_numeric() => (DataType::Float64, 1),
+            _ => (DataType::Utf8, 1),
+        };
+        let mut array = cast(column, &to)
+            .map_err(|error| value_error(at.clone().column(field.name().as_str()), error.to_string()))?;
+        if let Some(ticks) = array.as_primitive_opt::<Int64Type>() {
+            array = Arc::new(ticks.unary::<_, Int64Type>(|tick| tick.div_euclid(per_milli)));
+        }
+        Ok((field.name().clone(), array, true))
+    });
+    let columns: Vec<(String, ArrayRef, bool)> = columns.collect::<Result<_>>()?;
+    Ok(RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one batch"))
+}
+
+/// One row of a plain batch, columns by name; a column that is not there is NULL.
 struct Cells<'a> {
     batch: &'a RecordBatch,
     row: usize,
@@ -298,47 +320,42 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    fn column(&self, name: &str, to: &DataType) -> Result<Option<arrow::array::ArrayRef>> {
-        let Some(column) = self.batch.column_by_name(name) else { return Ok(None) };
-        let cell = column.slice(self.row, 1);
-        let cell =
-            cast(&cell, to).map_err(|error| value_error(self.at.clone().column(name), error.to_string()))?;
-        Ok(cell.is_valid(0).then_some(cell))
+    /// The column, where it is there and the row's value is not NULL.
+    fn column(&self, name: &str) -> Option<&ArrayRef> {
+        self.batch.column_by_name(name).filter(|column| column.is_valid(self.row))
+    }
+
+    fn wrong_type(&self, name: &str, column: &ArrayRef) -> Error {
+        value_error(self.at.clone().column(name), format!("read as {}", column.data_type()))
     }
 
     fn text(&self, name: &str) -> Result<Option<String>> {
-        Ok(self.column(name, &DataType::Utf8)?.map(|cell| cell.as_string::<i32>().value(0).to_owned()))
+        let Some(column) = self.column(name) else { return Ok(None) };
+        let texts = column.as_string_opt::<i32>().ok_or_else(|| self.wrong_type(name, column))?;
+        Ok(Some(texts.value(self.row).to_owned()))
     }
 
     /// In hourly files NaN is what koku writes as NULL (SPEC 1.6); in daily ones nothing but finite numbers counts.
     fn number(&self, name: &str, grain: Grain) -> Result<Option<f64>> {
-        let number =
-            self.column(name, &DataType::Float64)?.map(|cell| cell.as_primitive::<Float64Type>().value(0));
-        match number {
-            Some(number) if number.is_nan() && grain != Grain::Daily => Ok(None),
-            Some(number)
-                if number.is_nan()
-                    || (number.is_infinite() && !(grain == Grain::Derived && number > 0.0)) =>
-            {
-                Err(value_error(self.at.clone().column(name), format!("{number} is no usage")))
-            }
-            number => Ok(number),
+        let Some(column) = self.column(name) else { return Ok(None) };
+        let numbers =
+            column.as_primitive_opt::<Float64Type>().ok_or_else(|| self.wrong_type(name, column))?;
+        let number = numbers.value(self.row);
+        if number.is_nan() && grain != Grain::Daily {
+            return Ok(None);
         }
+        // Infinity is absurd, so it drops a derived row instead of failing the run.
+        let dropped = number == f64::INFINITY && grain == Grain::Derived;
+        if !number.is_finite() && !dropped {
+            return Err(value_error(self.at.clone().column(name), format!("{number} is no usage")));
+        }
+        Ok(Some(number))
     }
 
     fn millis(&self, name: &str) -> Result<Option<i64>> {
-        let per_milli = match self.batch.column_by_name(name).map(|column| column.data_type().clone()) {
-            Some(DataType::Timestamp(TimeUnit::Millisecond, _)) => 1,
-            Some(DataType::Timestamp(TimeUnit::Microsecond, _)) => 1_000,
-            Some(DataType::Timestamp(TimeUnit::Nanosecond, _)) => 1_000_000,
-            Some(DataType::Null) | None => return Ok(None),
-            Some(other) => {
-                let reason = format!("{other} is no timestamp");
-                return Err(value_error(self.at.clone().column(name), reason));
-            }
-        };
-        let ticks = self.column(name, &DataType::Int64)?;
-        Ok(ticks.map(|cell| cell.as_primitive::<Int64Type>().value(0).div_euclid(per_milli)))
+        let Some(column) = self.column(name) else { return Ok(None) };
+        let millis = column.as_primitive_opt::<Int64Type>().ok_or_else(|| self.wrong_type(name, column))?;
+        Ok(Some(millis.value(self.row)))
     }
 
     fn owner_labels(&self, day: Day, owner: &str, labels: &str) -> Result<OwnerLabels> {
