@@ -263,11 +263,13 @@ mod tests {
 
     /// Doubles of every size that `add` takes, both signs, many of them with few bits.
     fn values() -> impl Strategy<Value = f64> {
-        (any::<bool>(), -200..101i32, any::<u64>(), 0..53u32).prop_map(|(negative, exponent, bits, cleared)| {
-            let mantissa = (bits & MANTISSA) >> cleared << cleared;
-            let value = f64::from_bits(((1023 + exponent) as u64) << 52 | mantissa);
-            if negative { -value } else { value }
-        })
+        (any::<bool>(), -200..101i32, any::<u64>(), 0..53u32).prop_map(
+            |(negative, exponent, bits, cleared)| {
+                let mantissa = (bits & MANTISSA) >> cleared << cleared;
+                let value = f64::from_bits(((1023 + exponent) as u64) << 52 | mantissa);
+                if negative { -value } else { value }
+            },
+        )
     }
 
     proptest! {

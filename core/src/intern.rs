@@ -49,7 +49,8 @@ impl Interner {
         if let Some(found) = index.find(hash, |&sym| slice(arena, ends, sym) == text) {
             return Sym(*found);
         }
-        let sym = u32::try_from(ends.len()).ok().filter(|sym| *sym != u32::MAX).expect("fewer than 2^32 - 1 texts");
+        let sym =
+            u32::try_from(ends.len()).ok().filter(|sym| *sym != u32::MAX).expect("fewer than 2^32 - 1 texts");
         arena.push_str(text);
         ends.push(arena.len());
         index.insert_unique(hash, sym, |&sym| hasher.hash_one(slice(arena, ends, sym)));

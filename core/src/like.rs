@@ -23,7 +23,9 @@ impl Pattern {
                 '%' => Token::Sequence,
                 '_' => Token::Any,
                 '\\' => Token::Char(chars.next().ok_or_else(|| {
-                    Error::config(format!("cost category pattern {pattern:?} ends with a lone backslash; double it"))
+                    Error::config(format!(
+                        "cost category pattern {pattern:?} ends with a lone backslash; double it"
+                    ))
                 })?),
                 other => Token::Char(other),
             });
@@ -68,30 +70,30 @@ impl Pattern {
 
 /// The categories of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Matches {
+pub(crate) struct Matches {
     /// The ids of all patterns that match, ascending.
-    pub ids: Vec<i32>,
+    pub(crate) ids: Vec<i32>,
 }
 
 impl Matches {
     /// The id that a Pod or Storage row carries: the largest (SPEC 2.5).
-    pub fn id(&self) -> Option<i32> {
+    pub(crate) fn id(&self) -> Option<i32> {
         self.ids.last().copied()
     }
 
     /// How often the join repeats a line item: once even where nothing matches (SPEC 2.5).
-    pub fn multiplicity(&self) -> u64 {
+    pub(crate) fn multiplicity(&self) -> u64 {
         self.ids.len().max(1) as u64
     }
 }
 
 /// All cost-category patterns of a tenant.
 #[derive(Debug, Clone, Default)]
-pub struct Categories(Vec<(Pattern, i32)>);
+pub(crate) struct Categories(Vec<(Pattern, i32)>);
 
 impl Categories {
     /// Compiles the patterns.
-    pub fn new(categories: &[CostCategory]) -> Result<Self> {
+    pub(crate) fn new(categories: &[CostCategory]) -> Result<Self> {
         categories
             .iter()
             .map(|category| Ok((Pattern::parse(&category.namespace)?, category.cost_category_id)))
@@ -100,7 +102,7 @@ impl Categories {
     }
 
     /// The categories of a namespace; NULL is like nothing.
-    pub fn matches(&self, namespace: Option<&str>) -> Matches {
+    pub(crate) fn matches(&self, namespace: Option<&str>) -> Matches {
         let mut ids: Vec<i32> = namespace
             .map(|namespace| {
                 self.0.iter().filter(|(pattern, _)| pattern.matches(namespace)).map(|(_, id)| *id).collect()
@@ -138,7 +140,11 @@ mod tests {
             ("a%b%c", "a-b-b-c-c", true),
             ("%ab", "aab", true),
         ] {
-            assert_eq!(Pattern::parse(pattern).expect("parses").matches(text), expected, "{text} LIKE {pattern}");
+            assert_eq!(
+                Pattern::parse(pattern).expect("parses").matches(text),
+                expected,
+                "{text} LIKE {pattern}"
+            );
         }
     }
 
@@ -150,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_lone_backslash_is_refused_with_its_pattern() {
-        let error = Categories::new(&[CostCategory { namespace: r"a\".into(), cost_category_id: 1 }]).expect_err("refused");
+        let error = Categories::new(&[CostCategory { namespace: r"a\".into(), cost_category_id: 1 }])
+            .expect_err("refused");
         assert!(error.to_string().contains(r#""a\\""#), "{error}");
     }
 }

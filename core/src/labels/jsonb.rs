@@ -131,7 +131,8 @@ fn spell(raw: &str, out: &mut String, depth: u32) -> Result<(), String> {
 }
 
 fn string(raw: &str) -> Result<String, String> {
-    let text: String = serde_json::from_str(raw).map_err(|error| format!("malformed label value: {error}"))?;
+    let text: String =
+        serde_json::from_str(raw).map_err(|error| format!("malformed label value: {error}"))?;
     refuse_nul(&text)?;
     Ok(text)
 }

@@ -34,7 +34,22 @@ fn blank_is_empty_and_other_nonsense_is_refused() {
     for blank in ["", "   ", "{}", "{ }"] {
         assert_eq!(filter.canonical(blank).as_deref(), Ok("{}"), "{blank:?}");
     }
-    for malformed in ["{", "[1]", "\"a\"", "5", "null", "\t", "\n", "nonsense", "{\"a\":1}}", "{\"a\" 1}", "{'a':1}", r#"{"a":"\u0000"}"#, r#"{"a":"\ud800"}"#, "{\"a\":\"\n\"}"] {
+    for malformed in [
+        "{",
+        "[1]",
+        "\"a\"",
+        "5",
+        "null",
+        "\t",
+        "\n",
+        "nonsense",
+        "{\"a\":1}}",
+        "{\"a\" 1}",
+        "{'a':1}",
+        r#"{"a":"\u0000"}"#,
+        r#"{"a":"\ud800"}"#,
+        "{\"a\":\"\n\"}",
+    ] {
         assert!(filter.canonical(malformed).is_err(), "{malformed:?}");
     }
     let lenient = LabelFilter::new(["a"], OnMalformed::Empty);
@@ -47,7 +62,9 @@ fn values_of_other_types_become_text_in_jsonb_spelling() {
     let text = r#"{"n":1.50,"b":true,"z":null,"o":{"bb":1e2,"a":"x","a":"y"},"a":[1,"2",null],"e":1e2}"#;
     assert_eq!(
         filter.canonical(text).as_deref(),
-        Ok(r#"{"a": "[1, \"2\", null]", "b": "true", "e": "100", "n": "1.50", "o": "{\"a\": \"y\", \"bb\": 100}", "z": null}"#)
+        Ok(
+            r#"{"a": "[1, \"2\", null]", "b": "true", "e": "100", "n": "1.50", "o": "{\"a\": \"y\", \"bb\": 100}", "z": null}"#
+        )
     );
 }
 
@@ -61,7 +78,11 @@ fn pipe_strings_are_read_as_koku_reads_them() {
 #[test]
 fn merging_lets_the_last_set_win_and_null_is_a_value() {
     let filter = filter(&["app", "team", "zone"]);
-    let merged = filter.merge([r#"{"app": "node", "zone": "a"}"#, r#"{"app": "ns", "team": "t"}"#, r#"{"app": null}"#]);
+    let merged = filter.merge([
+        r#"{"app": "node", "zone": "a"}"#,
+        r#"{"app": "ns", "team": "t"}"#,
+        r#"{"app": null}"#,
+    ]);
     assert_eq!(merged, r#"{"app": null, "team": "t", "zone": "a"}"#);
     assert_eq!(filter.merge([]), "{}");
 }
@@ -69,7 +90,8 @@ fn merging_lets_the_last_set_win_and_null_is_a_value() {
 #[test]
 fn canonical_spellings_are_fixed_points() {
     let filter = filter(&["k", "quote\"key"]);
-    let spelled = filter.canonical(r#"{"k":"a\"\\\/\b\f\n\r\t\u0001\ud83d\ude00","quote\"key":""}"#).expect("valid");
+    let spelled =
+        filter.canonical(r#"{"k":"a\"\\\/\b\f\n\r\t\u0001\ud83d\ude00","quote\"key":""}"#).expect("valid");
     assert_eq!(filter.canonical(&spelled).as_deref(), Ok(spelled.as_str()));
     assert_eq!(spelled, "{\"k\": \"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001😀\", \"quote\\\"key\": \"\"}");
 }

@@ -6,8 +6,10 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 mod digest;
+mod encode;
 
 pub use digest::RowsDigest;
+pub use encode::{RowsEncoder, RowsFormat};
 
 /// The eight pod sums, in column order.
 pub const POD_SUMS: [&str; 8] = [

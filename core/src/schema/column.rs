@@ -76,11 +76,6 @@ impl TextColumn {
         let (key, values) = (self.key(row)?, self.values());
         values.is_valid(key).then(|| values.value(key))
     }
-
-    /// The keys of all rows where none is NULL.
-    pub(crate) fn dense_keys(&self) -> Option<&[i32]> {
-        self.nulls.is_none().then_some(&*self.keys)
-    }
 }
 
 /// A metric; `None` inside where the whole column is NULL.
@@ -93,7 +88,10 @@ impl NumberColumn {
             return Ok(Self(None));
         };
         let array = strict_cast(array, &DataType::Float64)?;
-        Ok(Self(Some(array.as_primitive::<Float64Type>().clone()).filter(|array| array.null_count() < array.len())))
+        Ok(Self(
+            Some(array.as_primitive::<Float64Type>().clone())
+                .filter(|array| array.null_count() < array.len()),
+        ))
     }
 
     /// The row's value; `None` for NULL.
@@ -111,12 +109,6 @@ impl NumberColumn {
     /// Whether every row is NULL.
     pub fn is_all_null(&self) -> bool {
         self.0.is_none()
-    }
-
-    /// Whether some value is larger than `limit`. NaN is not.
-    pub(crate) fn any_above(&self, limit: f64) -> bool {
-        // Over the raw values, whatever lies under a NULL: a false alarm costs a second look, no more.
-        self.0.as_ref().is_some_and(|array| array.values().iter().fold(false, |any, value| any | (*value > limit)))
     }
 }
 
@@ -185,7 +177,9 @@ fn parsed(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let stripped: StringArray = text
         .as_string::<i32>()
         .iter()
-        .map(|text| text.map(|text| text.trim().trim_end_matches("UTC").trim().trim_end_matches("+0000").trim()))
+        .map(|text| {
+            text.map(|text| text.trim().trim_end_matches("UTC").trim().trim_end_matches("+0000").trim())
+        })
         .collect();
     let stripped: ArrayRef = Arc::new(stripped);
     strict_cast(&stripped, &DataType::Timestamp(TimeUnit::Millisecond, None))
@@ -212,7 +206,8 @@ mod tests {
         let values = vec![Some("a"), None, Some(""), Some("a")];
         let expected: Vec<Option<String>> = values.iter().map(|value| value.map(str::to_owned)).collect();
         let plain: ArrayRef = Arc::new(StringArray::from(values.clone()));
-        let dictionary = strict_cast(&plain, &DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8)));
+        let dictionary =
+            strict_cast(&plain, &DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8)));
         assert_eq!(texts(plain), expected);
         assert_eq!(texts(dictionary.expect("casts")), expected);
         assert_eq!(texts(Arc::new(LargeStringArray::from(values.clone()))), expected);
@@ -222,14 +217,17 @@ mod tests {
 
     #[test]
     fn instants_before_the_epoch_are_floored() {
-        let nanos: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![Some(-1), None, Some(1_999_999)]).with_timezone("UTC"));
+        let nanos: ArrayRef = Arc::new(
+            TimestampNanosecondArray::from(vec![Some(-1), None, Some(1_999_999)]).with_timezone("UTC"),
+        );
         let column = InstantColumn::bind(Some(&nanos), 3).expect("binds");
         assert_eq!([column.get(0), column.get(1), column.get(2)], [Some(-1), None, Some(1)]);
     }
 
     #[test]
     fn the_operators_text_is_an_instant() {
-        let text: ArrayRef = Arc::new(StringArray::from(vec!["1970-01-02 00:00:00 +0000 UTC", "1970-01-02T00:00:00Z"]));
+        let text: ArrayRef =
+            Arc::new(StringArray::from(vec!["1970-01-02 00:00:00 +0000 UTC", "1970-01-02T00:00:00Z"]));
         let column = InstantColumn::bind(Some(&text), 2).expect("binds");
         assert_eq!(column.dense(), Some(&[86_400_000, 86_400_000][..]));
     }

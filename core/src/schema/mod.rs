@@ -185,7 +185,9 @@ impl Content {
             (_, DataType::Dictionary(_, value)) => self.reads(value),
             (Self::Instant, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64) => true,
             (Self::Instant | Self::Text, found) if found.is_string() => true,
-            (Self::Text, found) => matches!(found, DataType::Binary | DataType::LargeBinary | DataType::BinaryView),
+            (Self::Text, found) => {
+                matches!(found, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+            }
             (Self::Number, found) => found.is_numeric(),
             _ => false,
         }

@@ -161,16 +161,18 @@ impl FactView {
     pub fn bind(kind: FactKind, at: &Location, batch: &RecordBatch) -> Result<Self> {
         let columns = Columns { at, batch, kind };
         Ok(match kind {
-            FactKind::PodDaily | FactKind::PodHourly | FactKind::PodCapacity => Self::Pod(Box::new(PodView {
-                interval_start: columns.instant("interval_start")?,
-                namespace: columns.text("namespace")?,
-                node: columns.text("node")?,
-                pod: columns.text("pod")?,
-                resource_id: columns.text("resource_id")?,
-                labels: columns.text("pod_labels")?,
-                metrics: columns.numbers(POD_METRICS)?,
-                capacity: columns.numbers(CAPACITY_NUMBERS)?,
-            })),
+            FactKind::PodDaily | FactKind::PodHourly | FactKind::PodCapacity => {
+                Self::Pod(Box::new(PodView {
+                    interval_start: columns.instant("interval_start")?,
+                    namespace: columns.text("namespace")?,
+                    node: columns.text("node")?,
+                    pod: columns.text("pod")?,
+                    resource_id: columns.text("resource_id")?,
+                    labels: columns.text("pod_labels")?,
+                    metrics: columns.numbers(POD_METRICS)?,
+                    capacity: columns.numbers(CAPACITY_NUMBERS)?,
+                }))
+            }
             FactKind::StorageDaily | FactKind::StorageHourly => Self::Storage(Box::new(StorageView {
                 interval_start: columns.instant("interval_start")?,
                 identity: columns.texts([
@@ -247,7 +249,10 @@ impl Columns<'_> {
     }
 }
 
-fn try_map<const N: usize, C>(names: [&'static str; N], column: impl FnMut(&'static str) -> Result<C>) -> Result<[C; N]> {
+fn try_map<const N: usize, C>(
+    names: [&'static str; N],
+    column: impl FnMut(&'static str) -> Result<C>,
+) -> Result<[C; N]> {
     let columns: Vec<C> = names.into_iter().map(column).collect::<Result<_>>()?;
     Ok(columns.try_into().unwrap_or_else(|_| unreachable!("one column per name")))
 }

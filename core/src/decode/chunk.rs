@@ -1,0 +1,76 @@
+//! One row group: its needed column chunks in, record batches out.
+
+use std::ops::Range;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use parquet::DecodeResult;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
+use parquet::errors::ParquetError;
+
+use super::footer::Footer;
+use super::unreadable;
+use crate::error::{Error, Location, Result};
+use crate::schema::FactKind;
+
+/// Decodes one row group. Call [`step`](Self::step) until it is done.
+#[derive(Debug)]
+pub struct ChunkDecoder {
+    at: Location,
+    inner: ParquetPushDecoder,
+}
+
+/// What a chunk decoder says next.
+#[derive(Debug)]
+pub enum ChunkStep {
+    /// Supply these ranges, then step again.
+    Need(Vec<Range<u64>>),
+    /// Rows, in the order of the file.
+    Batch(RecordBatch),
+    /// There are no more rows.
+    Done,
+}
+
+impl ChunkDecoder {
+    /// A decoder for the columns that `kind` reads of one row group, after
+    /// [`FactKind::check`] has found them all.
+    pub fn new(footer: &Footer, kind: FactKind, row_group: u32, batch_rows: usize) -> Result<Self> {
+        kind.check(footer.object(), footer.schema())?;
+        let at = Location::object(footer.object().clone()).row_group(row_group);
+        let projection = ProjectionMask::roots(
+            footer.metadata().file_metadata().schema_descr(),
+            footer.read_columns(kind),
+        );
+        let inner = ParquetPushDecoderBuilder::new_with_metadata(footer.reader()?)
+            .with_row_groups(vec![row_group as usize])
+            .with_projection(projection)
+            .with_batch_size(batch_rows.max(1))
+            .build()
+            .map_err(|error| unreadable(at.clone(), &error))?;
+        Ok(Self { at, inner })
+    }
+
+    /// What to do next.
+    pub fn step(&mut self) -> Result<ChunkStep> {
+        Ok(match self.inner.try_decode().map_err(|error| self.unreadable(&error))? {
+            DecodeResult::NeedsData(ranges) => ChunkStep::Need(ranges),
+            DecodeResult::Data(batch) => ChunkStep::Batch(batch),
+            DecodeResult::Finished => ChunkStep::Done,
+        })
+    }
+
+    /// Hands over the bytes of ranges that `step` asked for.
+    pub fn supply(&mut self, ranges: Vec<Range<u64>>, bytes: Vec<Bytes>) -> Result<()> {
+        self.inner.push_ranges(ranges, bytes).map_err(|error| self.unreadable(&error))
+    }
+
+    /// Bytes supplied and not yet decoded.
+    pub fn buffered_bytes(&self) -> u64 {
+        self.inner.buffered_bytes()
+    }
+
+    fn unreadable(&self, error: &ParquetError) -> Error {
+        unreadable(self.at.clone(), error)
+    }
+}

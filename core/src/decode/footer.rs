@@ -1,0 +1,233 @@
+//! A file's footer: its schema, its row groups and the days they can hold, before any data is fetched.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use bytes::Bytes;
+use parquet::DecodeResult;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::{LogicalType, TimeUnit};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, RowGroupMetaData,
+};
+use parquet::file::statistics::Statistics;
+
+use super::unreadable;
+use crate::day::Day;
+use crate::error::{Error, Location, Result};
+use crate::port::ObjectMeta;
+use crate::schema::{FactKind, Grain, Table};
+
+/// Bytes asked for first: the footers of nearly all files fit, so one read is enough.
+const TAIL: u64 = 64 * 1024;
+
+/// Reads a footer. Call [`step`](Self::step) until it is done.
+#[derive(Debug)]
+pub struct FooterDecoder {
+    object: Arc<str>,
+    size: u64,
+    inner: ParquetMetaDataPushDecoder,
+    asked: bool,
+}
+
+/// What a footer decoder says next.
+#[derive(Debug)]
+pub enum FooterStep {
+    /// Supply these ranges, then step again.
+    Need(Vec<Range<u64>>),
+    /// The footer.
+    Done(Box<Footer>),
+}
+
+impl FooterDecoder {
+    /// A decoder for the footer of this object.
+    pub fn new(object: &ObjectMeta) -> Result<Self> {
+        let at = || Location::object(object.key.as_str());
+        if object.size == 0 {
+            return Err(Error::Format { at: Box::new(at()), reason: "the file is empty".into() });
+        }
+        let inner = ParquetMetaDataPushDecoder::try_new(object.size)
+            .map_err(|error| unreadable(at(), &error))?
+            .with_page_index_policy(PageIndexPolicy::Skip);
+        Ok(Self { object: object.key.as_str().into(), size: object.size, inner, asked: false })
+    }
+
+    /// What to do next.
+    pub fn step(&mut self) -> Result<FooterStep> {
+        if !self.asked {
+            self.asked = true;
+            return Ok(FooterStep::Need(vec![self.size.saturating_sub(TAIL)..self.size]));
+        }
+        match self.inner.try_decode().map_err(|error| self.unreadable(&error))? {
+            DecodeResult::NeedsData(ranges) => Ok(FooterStep::Need(ranges)),
+            DecodeResult::Data(metadata) => Ok(FooterStep::Done(Box::new(self.footer(metadata)?))),
+            DecodeResult::Finished => Err(self.unreadable(&ParquetError::EOF("no metadata".into()))),
+        }
+    }
+
+    /// Hands over the bytes of ranges that `step` asked for.
+    pub fn supply(&mut self, ranges: Vec<Range<u64>>, bytes: Vec<Bytes>) -> Result<()> {
+        self.inner.push_ranges(ranges, bytes).map_err(|error| self.unreadable(&error))
+    }
+
+    fn footer(&self, metadata: ParquetMetaData) -> Result<Footer> {
+        for (index, group) in metadata.row_groups().iter().enumerate() {
+            self.check_ranges(index as u32, group)?;
+        }
+        let metadata = Arc::new(metadata);
+        let plain = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new())
+            .map_err(|error| self.unreadable(&error))?;
+        Ok(Footer { object: self.object.clone(), schema: plain.schema().clone(), metadata })
+    }
+
+    /// A lying footer must not send the reader beyond the file, or make it allocate by a made-up count.
+    fn check_ranges(&self, index: u32, group: &RowGroupMetaData) -> Result<()> {
+        for column in group.columns() {
+            let lie = |reason: &str| Error::Format {
+                at: Box::new(
+                    Location::object(self.object.clone())
+                        .row_group(index)
+                        .column(column.column_path().string()),
+                ),
+                reason: reason.into(),
+            };
+            let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+            let (Ok(start), Ok(length)) = (u64::try_from(start), u64::try_from(column.compressed_size()))
+            else {
+                return Err(lie("the footer has negative offsets or sizes"));
+            };
+            if start.checked_add(length).is_none_or(|end| end > self.size) {
+                return Err(lie("the footer points beyond the end of the file: it is truncated or damaged"));
+            }
+            if group.num_rows() < 0
+                || column.num_values() < 0
+                || column.num_values() > group.num_rows().max(0)
+            {
+                return Err(lie("the footer's row and value counts contradict each other"));
+            }
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, error: &ParquetError) -> Error {
+        unreadable(Location::object(self.object.clone()), error)
+    }
+}
+
+/// What a file says about itself.
+#[derive(Debug, Clone)]
+pub struct Footer {
+    object: Arc<str>,
+    schema: Arc<Schema>,
+    metadata: Arc<ParquetMetaData>,
+}
+
+/// One row group, as the footer describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowGroup {
+    /// Zero-based position.
+    pub index: u32,
+    /// Rows.
+    pub rows: u64,
+    /// First and last day of `interval_start`, where the writer left statistics.
+    pub days: Option<(Day, Day)>,
+    /// Compressed bytes of the columns that are read.
+    pub bytes: u64,
+}
+
+impl Footer {
+    /// The object's key.
+    pub fn object(&self) -> &Arc<str> {
+        &self.object
+    }
+
+    /// The schema as Arrow sees it.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Everything else that the footer says.
+    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
+        &self.metadata
+    }
+
+    /// Bytes that the footer takes in memory.
+    pub fn memory_size(&self) -> usize {
+        self.metadata.memory_size()
+    }
+
+    /// The table whose columns it has.
+    pub fn table(&self) -> Result<Table> {
+        Table::detect(&self.schema).ok_or_else(|| Error::Schema {
+            at: Box::new(Location::object(self.object.clone())),
+            expected: "pod usage, storage usage, node labels or namespace labels".into(),
+            found: "none of their columns; VM and GPU tables are not summarised here".into(),
+        })
+    }
+
+    /// Whether its rows are hourly.
+    pub fn grain(&self) -> Grain {
+        Grain::detect(&self.schema)
+    }
+
+    /// The row groups, with the bytes that reading them as `kind` fetches.
+    pub fn row_groups(&self, kind: FactKind) -> Vec<RowGroup> {
+        let read: Vec<usize> = self.read_columns(kind).collect();
+        self.metadata
+            .row_groups()
+            .iter()
+            .enumerate()
+            .map(|(index, group)| RowGroup {
+                index: index as u32,
+                rows: group.num_rows().max(0) as u64,
+                days: self.days(group),
+                bytes: read.iter().map(|&column| group.column(column).compressed_size().max(0) as u64).sum(),
+            })
+            .collect()
+    }
+
+    /// Positions of the columns that `kind` reads.
+    pub(super) fn read_columns(&self, kind: FactKind) -> impl Iterator<Item = usize> + '_ {
+        kind.columns()
+            .iter()
+            .filter_map(|column| self.schema.column_with_name(column.name))
+            .map(|(index, _)| index)
+    }
+
+    /// The reader's metadata, with dictionaries asked for wherever text is.
+    pub(super) fn reader(&self) -> Result<ArrowReaderMetadata> {
+        let hinted = |field: &Arc<Field>| {
+            let text = match field.data_type() {
+                DataType::Dictionary(_, value) => value.is_string(),
+                found => found.is_string(),
+            };
+            let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+            if text { Arc::new(field.as_ref().clone().with_data_type(dictionary)) } else { field.clone() }
+        };
+        let hint = Schema::new(self.schema.fields().iter().map(hinted).collect::<Vec<_>>());
+        ArrowReaderMetadata::try_new(
+            self.metadata.clone(),
+            ArrowReaderOptions::new().with_schema(Arc::new(hint)),
+        )
+        .map_err(|error| unreadable(Location::object(self.object.clone()), &error))
+    }
+
+    fn days(&self, group: &RowGroupMetaData) -> Option<(Day, Day)> {
+        let (index, _) = self.schema.column_with_name("interval_start")?;
+        // A column that is nested or repeated shifts the leaves; nothing of koku's is.
+        let column =
+            group.columns().get(index).filter(|column| column.column_path().string() == "interval_start")?;
+        let Some(Statistics::Int64(statistics)) = column.statistics() else { return None };
+        let per_milli = match column.column_descr().logical_type_ref() {
+            Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::MILLIS => 1,
+            Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::MICROS => 1_000,
+            Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::NANOS => 1_000_000,
+            _ => return None,
+        };
+        let day = |ticks: &i64| Day::from_millis(ticks.div_euclid(per_milli));
+        let (first, last) = (day(statistics.min_opt()?), day(statistics.max_opt()?));
+        (first <= last).then_some((first, last))
+    }
+}

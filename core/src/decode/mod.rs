@@ -1,0 +1,48 @@
+//! Reading Parquet as a conversation: no IO, no async (DESIGN 2).
+//!
+//! ```text
+//!   FooterDecoder            ChunkDecoder (one row group)
+//!   Need(ranges) -> supply   Need(ranges) -> supply
+//!   Done(Footer) ----------> Batch, Batch, … Done
+//! ```
+//!
+//! A decoder says which byte ranges it needs; whoever drives it (an async loop, a thread, JavaScript,
+//! a test) supplies them. parquet's push decoder is the engine underneath.
+//!
+//! ```
+//! use daysum_core::decode::{FooterDecoder, FooterStep};
+//! # use daysum_core::port::ObjectMeta;
+//! # let content = bytes::Bytes::from_static(b"not Parquet at all");
+//! # let object = ObjectMeta { key: "x.parquet".into(), size: content.len() as u64, ..Default::default() };
+//! let mut decoder = FooterDecoder::new(&object)?;
+//! let outcome = loop {
+//!     match decoder.step() {
+//!         Ok(FooterStep::Need(ranges)) => {
+//!             let bytes = ranges.iter().map(|r| content.slice(r.start as usize..r.end as usize)).collect();
+//!             decoder.supply(ranges, bytes)?;
+//!         }
+//!         Ok(FooterStep::Done(footer)) => break Ok(footer),
+//!         Err(error) => break Err(error),
+//!     }
+//! };
+//! assert_eq!(outcome.expect_err("no magic at the end").code(), "format");
+//! # Ok::<(), daysum_core::Error>(())
+//! ```
+
+mod chunk;
+mod footer;
+
+use parquet::errors::ParquetError;
+
+pub use chunk::{ChunkDecoder, ChunkStep};
+pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
+
+use crate::error::{Error, Location};
+
+/// Rows per decoded batch. Larger batches amortise the work per batch and dictionary; beyond this
+/// they no longer fit the caches (DESIGN, measurements).
+pub const BATCH_ROWS: usize = 32_768;
+
+fn unreadable(at: Location, error: &ParquetError) -> Error {
+    Error::Format { at: Box::new(at), reason: error.to_string() }
+}

@@ -1,0 +1,128 @@
+//! From a listing to finished rows, on one task and any executor: the only async code here.
+//!
+//! ```text
+//! list -> footers -> plan (which file is read for what, SPEC 1.7) -> fold each row group -> merge
+//! ```
+//!
+//! ```
+//! use daysum_core::port::{ListRequest, memory::MemorySource};
+//! use daysum_core::{Lookups, drive};
+//! # futures::executor::block_on(async {
+//! let source = MemorySource::default(); // or any other Source
+//! let lookups = Lookups { start_date: Some("2025-11-01".into()), end_date: Some("2025-11-30".into()), ..Default::default() };
+//! let summary = drive::summarise(&source, &ListRequest::default(), &lookups).await?;
+//! assert_eq!((summary.days.len(), summary.counts.rows_in), (0, 0));
+//! # Ok::<(), daysum_core::Error>(())
+//! # }).expect("an empty source is summarised");
+//! ```
+
+mod plan;
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+
+pub use plan::{KeyFacts, Plan, PlannedObject, plan};
+
+use crate::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep};
+use crate::error::{Error, Result};
+use crate::finalise::{DaySummary, Policy, PolicyOptions};
+use crate::fold::ChunkFolder;
+use crate::lookups::Lookups;
+use crate::port::{ListRequest, ObjectMeta, Source};
+use crate::state::{ChunkId, FoldConfig, FoldOptions, PartialState, RowCounts};
+
+/// Everything that was asked for, finished.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The days that have rows, in order.
+    pub days: Vec<DaySummary>,
+    /// What became of the line items.
+    pub counts: RowCounts,
+}
+
+/// Lists, reads, folds and finishes everything below `request`, in memory.
+pub async fn summarise(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Summary> {
+    let config = Arc::new(FoldConfig::new(lookups, FoldOptions::default())?);
+    let policy = Policy::new(lookups, PolicyOptions::default())?;
+    let mut objects: Vec<ObjectMeta> = source
+        .list(request)
+        .try_filter(|object| futures::future::ready(object.key.ends_with(".parquet")))
+        .try_collect()
+        .await?;
+    objects.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut files = Vec::with_capacity(objects.len());
+    for object in objects {
+        let footer = read_footer(source, &object).await?;
+        files.push((object, footer));
+    }
+    let mut state = PartialState::empty(config.clone());
+    for object in plan(files, lookups)?.objects {
+        state.merge(fold_object(source, &object, &config).await?)?;
+    }
+    let counts = *state.counts();
+    if !counts.is_conserved() {
+        return Err(Error::config(format!(
+            "rows were lost: {counts:?}; this is a defect of daysum, please report it"
+        )));
+    }
+    let days = state
+        .take_days()
+        .into_iter()
+        .map(|(day, state)| state.finalise(day, &config, &policy))
+        .collect::<Result<_>>()?;
+    Ok(Summary { days, counts })
+}
+
+/// Reads an object's footer.
+pub async fn read_footer(source: &dyn Source, object: &ObjectMeta) -> Result<Footer> {
+    let mut decoder = FooterDecoder::new(object)?;
+    loop {
+        match decoder.step()? {
+            FooterStep::Need(ranges) => {
+                let bytes = source.read(object, &ranges).await?;
+                decoder.supply(ranges, bytes)?;
+            }
+            FooterStep::Done(footer) => return Ok(*footer),
+        }
+    }
+}
+
+/// Folds all row groups of an object, each into a state of its own that is then merged.
+pub async fn fold_object(
+    source: &dyn Source,
+    object: &PlannedObject,
+    config: &Arc<FoldConfig>,
+) -> Result<PartialState> {
+    let mut state = PartialState::empty(config.clone());
+    for row_group in object.footer.row_groups(object.kind) {
+        state.merge(fold_row_group(source, object, row_group.index, config).await?)?;
+    }
+    Ok(state)
+}
+
+/// Folds one row group.
+pub async fn fold_row_group(
+    source: &dyn Source,
+    object: &PlannedObject,
+    row_group: u32,
+    config: &Arc<FoldConfig>,
+) -> Result<PartialState> {
+    let chunk = ChunkId {
+        object: object.meta.key.as_str().into(),
+        version: object.meta.version.as_deref().unwrap_or_default().into(),
+        row_group,
+    };
+    let mut folder = ChunkFolder::new(config.clone(), &chunk, object.kind, object.partition);
+    let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS)?;
+    loop {
+        match decoder.step()? {
+            ChunkStep::Need(ranges) => {
+                let bytes = source.read(&object.meta, &ranges).await?;
+                decoder.supply(ranges, bytes)?;
+            }
+            ChunkStep::Batch(batch) => folder.push(&batch)?,
+            ChunkStep::Done => return Ok(folder.finish()),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Finished rows as a file: Parquet, CSV, Arrow IPC or JSON lines, without IO.
+//!
+//! ```text
+//!   batches of any size --(Parquet, Arrow: blocks of 8,192 rows)--> writer --> W: Write
+//! ```
+//!
+//! ```
+//! use daysum_core::rows::{self, RowsEncoder, RowsFormat};
+//! use arrow::array::RecordBatch;
+//!
+//! let mut encoder = RowsEncoder::new(RowsFormat::Csv, Vec::new())?;
+//! encoder.write(&RecordBatch::new_empty(rows::schema()))?;
+//! let file = encoder.finish()?;
+//! assert!(file.starts_with(b"\"report_period_id\",\"cluster_id\""));
+//! # Ok::<(), daysum_core::Error>(())
+//! ```
+//!
+//! The surprise worth knowing: equal rows in equal order give equal bytes, however they were cut into batches.
+
+use std::fmt;
+use std::io::Write;
+use std::str::FromStr;
+
+use arrow::array::RecordBatch;
+use arrow::compute::BatchCoalescer;
+use arrow::ipc::writer::FileWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+
+use crate::error::{Error, Result};
+
+mod csv;
+mod json;
+#[cfg(test)]
+mod tests;
+
+/// Rows of a block: what a writer sees at once, whatever the caller's batches are.
+const BLOCK_ROWS: usize = 8192;
+/// A Parquet row group is closed at this many encoded bytes, which bounds what the writer holds.
+const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;
+
+/// The form of an output file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum RowsFormat {
+    /// Parquet, snappy, with the columns, names and types of [`schema`](super::schema).
+    #[default]
+    Parquet,
+    /// Comma-separated values after RFC 4180, with a header and `\r\n`.
+    ///
+    /// NULL is an empty field, an empty text is `""`, all other text is quoted; dates are `YYYY-MM-DD`; a number
+    /// is the shortest that reads back as the same double. Text that a spreadsheet would run as a formula (it
+    /// starts with `=`, `+`, `-`, `@`, a tab or a carriage return) gets a leading apostrophe, and so does text
+    /// that starts with an apostrophe: removing one leading apostrophe gives the original back.
+    Csv,
+    /// An Arrow IPC file (Feather version 2), uncompressed. The file form rather than the stream, because it can
+    /// be mapped into memory and read from the middle.
+    Arrow,
+    /// One JSON object a line. Labels and `infrastructure_usage_cost` are nested objects, not text holding JSON;
+    /// NULL is `null`, so that every line has every key.
+    JsonLines,
+}
+
+impl RowsFormat {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Parquet, Self::Csv, Self::Arrow, Self::JsonLines];
+
+    /// What follows the dot in a file's name, and the name of the format on the command line.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Arrow => "arrow",
+            Self::JsonLines => "jsonl",
+        }
+    }
+}
+
+impl fmt::Display for RowsFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.extension())
+    }
+}
+
+impl FromStr for RowsFormat {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let lower = text.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|format| format.extension() == lower).ok_or_else(|| {
+            Error::config(format!("{text:?} is no output format; use parquet, csv, arrow or jsonl"))
+        })
+    }
+}
+
+/// Writes batches of [`schema`](super::schema) as one file.
+pub struct RowsEncoder<W: Write + Send> {
+    inner: Inner<W>,
+    rows: u64,
+}
+
+enum Inner<W: Write + Send> {
+    Parquet { writer: Box<ArrowWriter<W>>, blocks: Box<BatchCoalescer> },
+    Arrow { writer: Box<FileWriter<W>>, blocks: Box<BatchCoalescer> },
+    Csv { out: W, line: Vec<u8> },
+    JsonLines { out: W, line: Vec<u8> },
+}
+
+impl<W: Write + Send> fmt::Debug for RowsEncoder<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowsEncoder").field("format", &self.format()).field("rows", &self.rows).finish()
+    }
+}
+
+impl<W: Write + Send> RowsEncoder<W> {
+    /// Starts a file; a header is written at once where the format has one.
+    pub fn new(format: RowsFormat, mut out: W) -> Result<Self> {
+        let schema = super::schema();
+        let blocks = || Box::new(BatchCoalescer::new(schema.clone(), BLOCK_ROWS));
+        let inner = match format {
+            RowsFormat::Parquet => {
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::SNAPPY)
+                    .set_created_by(concat!("daysum version ", env!("CARGO_PKG_VERSION")).to_owned())
+                    .build();
+                let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(failed)?;
+                Inner::Parquet { writer: Box::new(writer), blocks: blocks() }
+            }
+            RowsFormat::Arrow => {
+                let writer = FileWriter::try_new(out, &schema).map_err(failed)?;
+                Inner::Arrow { writer: Box::new(writer), blocks: blocks() }
+            }
+            RowsFormat::Csv => {
+                let mut line = Vec::new();
+                csv::header(&schema, &mut line);
+                out.write_all(&line).map_err(failed)?;
+                Inner::Csv { out, line }
+            }
+            RowsFormat::JsonLines => Inner::JsonLines { out, line: Vec::new() },
+        };
+        Ok(Self { inner, rows: 0 })
+    }
+
+    /// Adds rows.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        if *rows.schema().fields() != *super::schema().fields() {
+            return Err(failed("the rows have another schema than rows::schema"));
+        }
+        self.rows += rows.num_rows() as u64;
+        match &mut self.inner {
+            Inner::Parquet { writer, blocks } => {
+                blocks.push_batch(rows.clone()).map_err(failed)?;
+                drain_parquet(writer, blocks)
+            }
+            Inner::Arrow { writer, blocks } => {
+                blocks.push_batch(rows.clone()).map_err(failed)?;
+                drain_arrow(writer, blocks)
+            }
+            Inner::Csv { out, line } => {
+                let columns = csv::Column::bind(rows);
+                in_pieces(rows.num_rows(), out, line, |row, line| {
+                    csv::row(&columns, row, line);
+                    Ok(())
+                })
+            }
+            Inner::JsonLines { out, line } => {
+                let columns = json::Column::bind(rows)?;
+                in_pieces(rows.num_rows(), out, line, |row, line| json::row(&columns, row, line))
+            }
+        }
+    }
+
+    /// Ends the file and gives the writer back, flushed.
+    pub fn finish(self) -> Result<W> {
+        let mut out = match self.inner {
+            Inner::Parquet { mut writer, mut blocks } => {
+                blocks.finish_buffered_batch().map_err(failed)?;
+                drain_parquet(&mut writer, &mut blocks)?;
+                writer.into_inner().map_err(failed)?
+            }
+            Inner::Arrow { mut writer, mut blocks } => {
+                blocks.finish_buffered_batch().map_err(failed)?;
+                drain_arrow(&mut writer, &mut blocks)?;
+                writer.finish().map_err(failed)?;
+                writer.into_inner().map_err(failed)?
+            }
+            Inner::Csv { out, .. } | Inner::JsonLines { out, .. } => out,
+        };
+        out.flush().map_err(failed)?;
+        Ok(out)
+    }
+
+    /// The writer below, such as a `Vec<u8>` whose bytes are taken away as they come. Adding to it breaks the file.
+    pub fn get_mut(&mut self) -> &mut W {
+        match &mut self.inner {
+            Inner::Parquet { writer, .. } => writer.inner_mut(),
+            Inner::Arrow { writer, .. } => writer.get_mut(),
+            Inner::Csv { out, .. } | Inner::JsonLines { out, .. } => out,
+        }
+    }
+
+    /// Rows added so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn format(&self) -> RowsFormat {
+        match self.inner {
+            Inner::Parquet { .. } => RowsFormat::Parquet,
+            Inner::Arrow { .. } => RowsFormat::Arrow,
+            Inner::Csv { .. } => RowsFormat::Csv,
+            Inner::JsonLines { .. } => RowsFormat::JsonLines,
+        }
+    }
+}
+
+fn drain_parquet<W: Write + Send>(writer: &mut ArrowWriter<W>, blocks: &mut BatchCoalescer) -> Result<()> {
+    while let Some(block) = blocks.next_completed_batch() {
+        writer.write(&block).map_err(failed)?;
+        if writer.in_progress_size() >= ROW_GROUP_BYTES {
+            writer.flush().map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn drain_arrow<W: Write>(writer: &mut FileWriter<W>, blocks: &mut BatchCoalescer) -> Result<()> {
+    while let Some(block) = blocks.next_completed_batch() {
+        writer.write(&block).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Formats row after row and writes them out in pieces of about 64 KiB.
+fn in_pieces(
+    rows: usize,
+    out: &mut impl Write,
+    piece: &mut Vec<u8>,
+    mut format: impl FnMut(usize, &mut Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    piece.clear();
+    for row in 0..rows {
+        format(row, piece)?;
+        if piece.len() >= 1 << 16 {
+            out.write_all(piece).map_err(failed)?;
+            piece.clear();
+        }
+    }
+    out.write_all(piece).map_err(failed)
+}
+
+fn failed(cause: impl Into<crate::send::BoxError>) -> Error {
+    Error::port("sink", "encode rows", false, cause)
+}

@@ -1,0 +1,84 @@
+//! What decides how rows are folded. It must be the same for all parts of a state.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::day::Day;
+use crate::error::{Error, Result};
+use crate::labels::{LabelFilter, OnMalformed};
+use crate::lookups::Lookups;
+
+/// Choices that the lookups do not make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FoldOptions {
+    /// What to do with malformed label text (SPEC 2.2).
+    pub on_malformed_labels: OnMalformed,
+}
+
+/// Which rows are folded, and which label keys they keep. Its fingerprint travels in every state.
+#[derive(Debug, Clone)]
+pub struct FoldConfig {
+    labels: LabelFilter,
+    first: Day,
+    last: Day,
+    days_of_month: Option<BTreeSet<u32>>,
+    storage: bool,
+    fingerprint: String,
+}
+
+impl FoldConfig {
+    /// Reads what folding needs out of the lookups.
+    pub fn new(lookups: &Lookups, options: FoldOptions) -> Result<Self> {
+        let (first, last) = lookups.range()?;
+        let days_of_month = lookups
+            .days
+            .as_ref()
+            .map(|days| days.iter().map(|day| day.number()).collect::<Option<BTreeSet<u32>>>())
+            .map(|days| days.ok_or_else(|| Error::config("lookups: days must be days of the month, 1 to 31")))
+            .transpose()?;
+        let labels = LabelFilter::new(lookups.enabled_tag_keys.iter().cloned(), options.on_malformed_labels);
+        let told =
+            serde_json::json!([labels.keys(), first, last, days_of_month, lookups.storage_exists, options]);
+        Ok(Self {
+            labels,
+            first,
+            last,
+            days_of_month,
+            storage: lookups.storage_exists,
+            fingerprint: fingerprint(&told),
+        })
+    }
+
+    /// The label filter.
+    pub fn labels(&self) -> &LabelFilter {
+        &self.labels
+    }
+
+    /// First and last day, both inclusive.
+    pub fn range(&self) -> (Day, Day) {
+        (self.first, self.last)
+    }
+
+    /// Whether rows of this day are summarised (SPEC 2.0, 2.11).
+    pub fn wants(&self, day: Day) -> bool {
+        (self.first..=self.last).contains(&day)
+            && self.days_of_month.as_ref().is_none_or(|days| days.contains(&day.ymd().2))
+    }
+
+    /// Whether storage is summarised at all (SPEC 2.7).
+    pub fn storage(&self) -> bool {
+        self.storage
+    }
+
+    /// Equal where and only where the same rows fold to the same state.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
+/// A short name for a configuration: 64 bits of SHA-256, in hexadecimal digits.
+pub(crate) fn fingerprint(told: &serde_json::Value) -> String {
+    Sha256::digest(told.to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
