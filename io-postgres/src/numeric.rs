@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_two_modes_differ_as_spec_case_70_says() {
-        let value = 1234.567_890_123_456_7;
+        let value = 1_234.567_890_123_456_7;
         assert_eq!(text(value, NumericMode::Shortest), "1234.567890123456700");
         assert_eq!(text(value, NumericMode::FifteenDigits), "1234.567890123460000");
         assert_eq!(text(10.0 / 28.0, NumericMode::Shortest), "0.357142857142857");

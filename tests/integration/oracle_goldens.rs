@@ -111,7 +111,7 @@ fn assert_expected_differences(golden: &str, found: &[Difference]) {
             alone_left.remove(position.unwrap_or_else(|| panic!("{golden}: unexpected {difference}")));
         }
         for (column, expected, actual) in &difference.numbers {
-            if *expected == None && *actual == Some(0.0) {
+            if expected.is_none() && *actual == Some(0.0) {
                 continue; // the sum of nothing is 0 where daily rows are derived (SPEC 1.5)
             }
             let close = |a: Option<f64>, b: Option<f64>| match (a, b) {

@@ -24,7 +24,7 @@ use daysum_tests::fixture::Fixture;
 use daysum_tests::summary::{Line, Summary};
 
 /// What is proved where a run, a database or a command line can be seen, and why not here.
-pub const ELSEWHERE: [(u32, &str); 10] = [
+const ELSEWHERE: [(u32, &str); 10] = [
     (10, "the target stays as it was: a target is needed; the refusal itself is here"),
     (
         59,

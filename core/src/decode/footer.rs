@@ -58,7 +58,8 @@ impl FooterDecoder {
     pub fn step(&mut self) -> Result<FooterStep> {
         if !self.asked {
             self.asked = true;
-            return Ok(FooterStep::Need(vec![self.size.saturating_sub(TAIL)..self.size]));
+            let tail = self.size.saturating_sub(TAIL)..self.size;
+            return Ok(FooterStep::Need(Vec::from([tail])));
         }
         match self.inner.try_decode().map_err(|error| self.unreadable(&error))? {
             DecodeResult::NeedsData(ranges) => Ok(FooterStep::Need(ranges)),

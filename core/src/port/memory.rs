@@ -90,10 +90,12 @@ impl Source for MemorySource {
     }
 }
 
+type PublishedRows = (Published, Vec<RecordBatch>);
+
 /// Published days in memory. Cloning shares them.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySink {
-    days: Arc<Mutex<BTreeMap<(String, Day), (Published, Vec<RecordBatch>)>>>,
+    days: Arc<Mutex<BTreeMap<(String, Day), PublishedRows>>>,
 }
 
 impl MemorySink {
@@ -192,10 +194,13 @@ impl StateStore for MemoryStateStore {
     }
 }
 
+/// Source, object and version.
+type QuarantineKey = (String, String, Option<String>);
+
 /// A quarantine in memory. Cloning shares it.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryQuarantine {
-    entries: Arc<Mutex<BTreeMap<(String, String, Option<String>), QuarantineEntry>>>,
+    entries: Arc<Mutex<BTreeMap<QuarantineKey, QuarantineEntry>>>,
 }
 
 impl Quarantine for MemoryQuarantine {

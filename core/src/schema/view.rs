@@ -106,7 +106,7 @@ pub enum FactView {
     /// Storage usage.
     Storage(Box<StorageView>),
     /// Node or namespace labels.
-    Labels(LabelsView),
+    Labels(Box<LabelsView>),
 }
 
 /// Pod usage rows.
@@ -187,8 +187,10 @@ impl FactView {
                 capacity_bytes: columns.number("persistentvolumeclaim_capacity_bytes")?,
                 sums: columns.numbers(STORAGE_SUMS)?,
             })),
-            FactKind::NodeLabels => Self::Labels(columns.labels("node", "node_labels")?),
-            FactKind::NamespaceLabels => Self::Labels(columns.labels("namespace", "namespace_labels")?),
+            FactKind::NodeLabels => Self::Labels(Box::new(columns.labels("node", "node_labels")?)),
+            FactKind::NamespaceLabels => {
+                Self::Labels(Box::new(columns.labels("namespace", "namespace_labels")?))
+            }
         })
     }
 

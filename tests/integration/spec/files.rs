@@ -59,7 +59,7 @@ fn case_59_rows_obey_the_range_and_their_partition() {
     lookups.start_date = text("2025-01-15");
     lookups.end_date = text("2025-03-15");
     let days: Vec<_> = ["2025-02-01", "2025-02-20"].map(|day| (day.to_owned(), Some(1.0))).into();
-    each_of(&[file.clone()], &lookups, |summary| assert_eq!(days_of(summary), days));
+    each_of(std::slice::from_ref(&file), &lookups, |summary| assert_eq!(days_of(summary), days));
     lookups.end_date = text("2025-02-10");
     each_of(&[file], &lookups, |summary| assert_eq!(days_of(summary), days[..1]));
 }

@@ -119,6 +119,7 @@ pub(super) fn rows(
 
 /// Storage joined with pods on namespace, pod and day; distinct.
 fn mounts(oracle: &Oracle, input: &Input) -> BTreeSet<Mount> {
+    #[expect(clippy::type_complexity, reason = "the join, spelled out once")]
     let mut pods: BTreeMap<(Day, &str), BTreeSet<(&str, &Text, &Text)>> = BTreeMap::new();
     for pod in &input.pods {
         if let (Some(namespace), Some(name)) = (&pod.namespace, &pod.pod) {

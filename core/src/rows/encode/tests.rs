@@ -15,14 +15,14 @@ use crate::rows;
 fn batch(count: usize) -> RecordBatch {
     let numbers = [0.0, -0.0, 0.1, 1e300, 5e-324, 123_456_789.25, -17.5];
     let column = |index: usize, field: &Field| -> ArrayRef {
-        let null = |row: usize| (row + index) % 11 == 0;
+        let null = |row: usize| (row + index).is_multiple_of(11);
         match field.data_type() {
             DataType::Utf8 => {
                 let text = |row: usize| match field.name().as_str() {
                     name if name.ends_with("_labels") || name.ends_with("_cost") => {
                         format!(r#"{{"app": "a{}", "text": "two\nlines"}}"#, row % 7)
                     }
-                    _ if row % 5 == 0 => String::new(),
+                    _ if row.is_multiple_of(5) => String::new(),
                     name => format!("{name}-{row}"),
                 };
                 Arc::new((0..count).map(|row| (!null(row)).then(|| text(row))).collect::<StringArray>())

@@ -1,0 +1,148 @@
+//! A directory as a source of Parquet, and as the place where finished days are put.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use daysum_core::port::{ListRequest, ObjectMeta, Source};
+use daysum_core::rows::{RowsEncoder, RowsFormat};
+use daysum_core::{BoxFuture, BoxStream, Day, Error, Result};
+use futures::stream::{self, StreamExt};
+
+/// The files below a directory. Keys are paths relative to it.
+///
+/// Reading a local file needs no runtime: the futures are ready when they are made.
+#[derive(Debug, Clone)]
+pub struct LocalSource {
+    root: PathBuf,
+}
+
+impl LocalSource {
+    /// A source over this directory; refuses what is no directory.
+    pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        match fs::metadata(&root) {
+            Ok(found) if found.is_dir() => Ok(Self { root }),
+            Ok(_) => Err(Error::Config { reason: format!("{} is not a directory", root.display()) }),
+            Err(error) => Err(Error::Config { reason: format!("{}: {error}", root.display()) }),
+        }
+    }
+
+    fn walk(&self, directory: &Path, found: &mut Vec<ObjectMeta>) -> Result<()> {
+        let refuse =
+            |error| Error::port("source", format!("list {}", directory.display()), false, Box::new(error));
+        for entry in fs::read_dir(directory).map_err(refuse)? {
+            let entry = entry.map_err(refuse)?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(refuse)?);
+            // Links are not followed: they lead out of the directory or round in it.
+            if kind.is_dir() {
+                self.walk(&path, found)?;
+            } else if kind.is_file() {
+                let metadata = entry.metadata().map_err(refuse)?;
+                let relative = path.strip_prefix(&self.root).unwrap_or(&path);
+                found.push(ObjectMeta {
+                    key: relative.to_string_lossy().into_owned(),
+                    size: metadata.len(),
+                    version: Some(version(&metadata)),
+                    metadata: Default::default(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Changes whenever the file is written or replaced.
+fn version(metadata: &fs::Metadata) -> String {
+    format!(
+        "{}-{}-{}",
+        metadata.ino(),
+        metadata.len(),
+        metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec()
+    )
+}
+
+impl Source for LocalSource {
+    fn list<'a>(&'a self, request: &'a ListRequest) -> BoxStream<'a, Result<ObjectMeta>> {
+        let mut found = Vec::new();
+        let listed = self.walk(&self.root, &mut found);
+        found.retain(|object| object.key.starts_with(&request.prefix));
+        stream::iter(found.into_iter().map(Ok).chain(listed.err().map(Err))).boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        object: &'a ObjectMeta,
+        ranges: &'a [Range<u64>],
+    ) -> BoxFuture<'a, Result<Vec<Bytes>>> {
+        Box::pin(async move {
+            let refuse = |error: std::io::Error| {
+                Error::port("source", format!("read {}", object.key), false, Box::new(error))
+            };
+            let file = File::open(self.root.join(&object.key)).map_err(refuse)?;
+            if object
+                .version
+                .as_ref()
+                .is_some_and(|listed| file.metadata().is_ok_and(|now| version(&now) != *listed))
+            {
+                return Err(Error::port(
+                    "source",
+                    format!("read {}", object.key),
+                    false,
+                    "the file has changed since it was listed",
+                ));
+            }
+            ranges
+                .iter()
+                .map(|range| {
+                    let mut buffer = vec![0; (range.end - range.start) as usize];
+                    file.read_exact_at(&mut buffer, range.start).map_err(refuse)?;
+                    Ok(buffer.into())
+                })
+                .collect()
+        })
+    }
+}
+
+/// Puts a day's rows at `root/source/YYYY-MM-DD.ext`, replacing what was there in one step: a reader
+/// sees the old file or the new one. Returns the path and its size in bytes.
+pub fn publish(
+    root: &Path,
+    source_uuid: &str,
+    day: Day,
+    format: RowsFormat,
+    rows: &RecordBatch,
+) -> Result<(PathBuf, u64)> {
+    // The source becomes a directory name; anything else in it could lead elsewhere.
+    if source_uuid.is_empty() || !source_uuid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        return Err(Error::Config {
+            reason: format!("source_uuid {source_uuid:?} is no UUID: letters, digits and - only"),
+        });
+    }
+    let directory = root.join(source_uuid);
+    let path = directory.join(format!("{day}.{}", format.extension()));
+    let partial = directory.join(format!(".{day}.partial"));
+    let refuse = |error: std::io::Error| {
+        Error::port("sink", format!("write {}", path.display()), false, Box::new(error))
+    };
+    fs::create_dir_all(&directory).map_err(refuse)?;
+    let written = (|| {
+        let mut encoder = RowsEncoder::new(format, File::create(&partial).map_err(refuse)?)?;
+        encoder.write(rows)?;
+        let mut file = encoder.finish()?;
+        file.flush().and_then(|()| file.sync_all()).map_err(refuse)?;
+        let size = file.metadata().map_err(refuse)?.len();
+        fs::rename(&partial, &path).map_err(refuse)?;
+        Ok(size)
+    })();
+    if written.is_err() {
+        // Best effort: the partial file is never read, and the next run overwrites it.
+        let _ = fs::remove_file(&partial);
+    }
+    written.map(|size| (path, size))
+}
