@@ -24,7 +24,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("like", &["error", "lookups"]),
     ("labels", &["error", "intern", "lookups"]),
     ("schema", &["day", "error", "intern", "labels"]),
-    ("rows", &["day", "error", "exact", "intern", "schema"]),
+    ("rows", &["day", "error", "exact", "intern", "schema", "send"]),
     ("state", &["day", "error", "exact", "intern", "labels", "lookups", "port", "schema"]),
     ("decode", &["day", "error", "port", "schema"]),
     ("fold", &["day", "decode", "error", "exact", "intern", "labels", "schema", "state"]),

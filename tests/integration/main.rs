@@ -1,6 +1,7 @@
 //! Every integration test in one binary: one link, shared servers.
 
 mod architecture;
+mod corpus;
 mod golden;
 mod laws;
 mod oracle_goldens;
