@@ -7,7 +7,7 @@ fn replay(target: &str, action: fn(&[u8])) {
     let mut inputs = 0;
     for entry in std::fs::read_dir(&directory).expect("the corpus is part of the repository") {
         let path = entry.expect("a directory entry").path();
-        println!("{}", path.display()); // shown where the action panics: which input it was
+        eprintln!("{}", path.display()); // shown where the action panics: which input it was
         action(&std::fs::read(&path).expect("a corpus file is readable"));
         inputs += 1;
     }
