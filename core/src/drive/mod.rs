@@ -17,12 +17,14 @@
 //! ```
 
 mod plan;
+mod schedule;
 
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 
-pub use plan::{KeyFacts, Plan, PlannedObject, plan};
+pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
+pub use schedule::{Schedule, Unit};
 
 use crate::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep};
 use crate::error::{Error, Result};
@@ -41,37 +43,64 @@ pub struct Summary {
     pub counts: RowCounts,
 }
 
-/// Lists, reads, folds and finishes everything below `request`, in memory.
+/// Lists, reads, folds and finishes everything below `request`. The first thing that is wrong ends it.
 pub async fn summarise(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Summary> {
+    let mut days = Vec::new();
+    let counts = stream(source, request, lookups, |day| {
+        days.push(day);
+        Ok(())
+    })
+    .await?;
+    days.sort_by_key(|summary| summary.day);
+    Ok(Summary { days, counts })
+}
+
+/// The same, handing over each day as soon as no unread row group can hold it: memory is that of the
+/// days that are open at once.
+pub async fn stream(
+    source: &dyn Source,
+    request: &ListRequest,
+    lookups: &Lookups,
+    mut publish: impl FnMut(DaySummary) -> Result<()>,
+) -> Result<RowCounts> {
     let config = Arc::new(FoldConfig::new(lookups, FoldOptions::default())?);
     let policy = Policy::new(lookups, PolicyOptions::default())?;
-    let mut objects: Vec<ObjectMeta> = source
-        .list(request)
-        .try_filter(|object| futures::future::ready(object.key.ends_with(".parquet")))
-        .try_collect()
-        .await?;
-    objects.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut files = Vec::with_capacity(objects.len());
-    for object in objects {
+    let mut files = Vec::new();
+    for object in list(source, request, lookups).await? {
         let footer = read_footer(source, &object).await?;
-        files.push((object, footer));
+        files.push((object, Ok(footer)));
     }
-    let mut state = PartialState::empty(config.clone());
-    for object in plan(files, lookups)?.objects {
-        state.merge(fold_object(source, &object, &config).await?)?;
+    let mut plan = plan(files, lookups)?;
+    if let Some(bad) = plan.unreadable.pop() {
+        return Err(bad.error);
     }
-    let counts = *state.counts();
+    let mut schedule = Schedule::new(plan, config.clone());
+    while let Some(unit) = schedule.next_unit() {
+        let state = fold_row_group(source, &unit.object, unit.row_group.index, &config).await?;
+        for (day, state) in schedule.complete(&unit, state)? {
+            publish(state.finalise(day, &config, &policy)?)?;
+        }
+    }
+    let counts = *schedule.counts();
     if !counts.is_conserved() {
         return Err(Error::config(format!(
             "rows were lost: {counts:?}; this is a defect of daysum, please report it"
         )));
     }
-    let days = state
-        .take_days()
-        .into_iter()
-        .map(|(day, state)| state.finalise(day, &config, &policy))
-        .collect::<Result<_>>()?;
-    Ok(Summary { days, counts })
+    Ok(counts)
+}
+
+/// The Parquet objects below `request` that can concern the lookups, by key (SPEC 1.2).
+pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
+    let mut objects = Vec::new();
+    let mut listed = source.list(request);
+    while let Some(object) = listed.try_next().await? {
+        if object.key.ends_with(".parquet") && KeyFacts::of(&object.key).concerns(lookups)? {
+            objects.push(object);
+        }
+    }
+    objects.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(objects)
 }
 
 /// Reads an object's footer.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::day::{Day, Month};
 use crate::decode::Footer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lookups::Lookups;
 use crate::port::ObjectMeta;
 use crate::schema::{FactKind, Grain, Table};
@@ -16,6 +16,8 @@ pub struct KeyFacts {
     pub source: Option<String>,
     /// The `year=` and `month=` parts.
     pub partition: Option<Month>,
+    /// The `day=` part, or the date in the file's name, where it lies in the partition's month.
+    pub day: Option<Day>,
 }
 
 impl KeyFacts {
@@ -23,18 +25,38 @@ impl KeyFacts {
     ///
     /// ```
     /// use daysum_core::drive::KeyFacts;
-    /// let facts = KeyFacts::of("openshift_node_labels_line_items/source=AB-1/year=2025/month=08/x.parquet");
+    /// let facts = KeyFacts::of("openshift_node_labels_line_items/source=AB-1/year=2025/month=08/x.2025-08-02.1.parquet");
     /// assert_eq!(facts.source.as_deref(), Some("ab-1"));
     /// assert_eq!(facts.partition.map(|month| month.to_string()).as_deref(), Some("2025-08"));
+    /// assert_eq!(facts.day.map(|day| day.to_string()).as_deref(), Some("2025-08-02"));
     /// ```
     pub fn of(key: &str) -> Self {
         let part = |name: &str| key.split('/').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-        let partition = part("year")
-            .zip(part("month"))
-            .and_then(|(year, month)| Day::from_ymd(year.parse().ok()?, month.parse().ok()?, 1))
+        let number = |name: &str| part(name)?.parse::<u32>().ok();
+        let partition = number("year")
+            .zip(number("month"))
+            .and_then(|(year, month)| Day::from_ymd(year.try_into().ok()?, month, 1))
             .map(Day::month);
-        Self { source: part("source").map(str::to_lowercase), partition }
+        let day = partition.and_then(|month| {
+            let (year, month_number, _) = month.first().ymd();
+            let of_part = number("day").and_then(|day| Day::from_ymd(year, month_number, day));
+            of_part.or_else(|| date_in(key.rsplit('/').next()?)).filter(|day| day.month() == month)
+        });
+        Self { source: part("source").map(str::to_lowercase), partition, day }
     }
+
+    /// Whether a file with this key can hold rows of the source and the days that were asked for.
+    pub fn concerns(&self, lookups: &Lookups) -> Result<bool> {
+        let source = lookups.source_uuid.to_lowercase();
+        let (first, last) = lookups.range()?;
+        Ok((source.is_empty() || self.source.as_ref().is_none_or(|of_key| *of_key == source))
+            && self.partition.is_none_or(|month| month.last() >= first && month.first() <= last))
+    }
+}
+
+/// The first `YYYY-MM-DD` in a file's name, as koku's are.
+fn date_in(name: &str) -> Option<Day> {
+    (0..name.len().saturating_sub(9)).find_map(|start| name.get(start..start + 10)?.parse().ok())
 }
 
 /// An object that is read, and for what.
@@ -50,38 +72,66 @@ pub struct PlannedObject {
     pub partition: Option<Month>,
 }
 
+/// An object that cannot be read as one of the tables.
+#[derive(Debug)]
+pub struct UnreadableObject {
+    /// The object as it was listed.
+    pub meta: ObjectMeta,
+    /// What is wrong with it.
+    pub error: Error,
+    /// Days that its key says it holds; `None` is any day.
+    pub days: Option<(Day, Day)>,
+}
+
+impl UnreadableObject {
+    fn new(meta: ObjectMeta, error: Error) -> Self {
+        let facts = KeyFacts::of(&meta.key);
+        let of_month = facts.partition.map(|month| (month.first(), month.last()));
+        Self { days: facts.day.map(|day| (day, day)).or(of_month), meta, error }
+    }
+}
+
 /// What a run reads.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// In the order they are read: labels and volumes before pods.
     pub objects: Vec<PlannedObject>,
+    /// They hold back their days.
+    pub unreadable: Vec<UnreadableObject>,
 }
 
-/// Chooses what to read. Files of other sources are left out; where daily and hourly files of a table
-/// and month are both there, each is used as SPEC 1.7 says.
-pub fn plan(files: Vec<(ObjectMeta, Footer)>, lookups: &Lookups) -> Result<Plan> {
-    let source = lookups.source_uuid.to_lowercase();
-    let mut found = Vec::new();
+/// Tables of koku that are not part of the daily summary.
+const OTHER_TABLES: &[&str] = &["vm_usage", "gpu_usage"];
+
+/// Chooses what to read. Files of other sources, other months and other tables are left out; where daily and
+/// hourly files of a table and month are both there, each is used as SPEC 1.7 says.
+pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Result<Plan> {
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     for (meta, footer) in files {
         let facts = KeyFacts::of(&meta.key);
-        if !source.is_empty() && facts.source.is_some_and(|of_key| of_key != source) {
+        if !facts.concerns(lookups)? || OTHER_TABLES.iter().any(|table| meta.key.contains(table)) {
             continue;
         }
-        let table = footer.table()?;
-        found.push((table, footer.grain(), facts.partition, meta, footer));
+        match footer.and_then(|footer| Ok((footer.table()?, footer))) {
+            Ok((table, footer)) => found.push((table, facts.partition, meta, footer)),
+            Err(error) => unreadable.push(UnreadableObject::new(meta, error)),
+        }
     }
     let daily: BTreeSet<(Table, Option<Month>)> = found
         .iter()
-        .filter(|(_, grain, ..)| *grain == Grain::Daily)
-        .map(|(table, _, partition, ..)| (*table, *partition))
+        .filter(|(.., footer)| footer.grain() == Grain::Daily)
+        .map(|(table, partition, ..)| (*table, *partition))
         .collect();
-    let mut objects: Vec<(Table, PlannedObject)> = found
-        .into_iter()
-        .filter_map(|(table, grain, partition, meta, footer)| {
-            let kind = FactKind::of(table, grain, daily.contains(&(table, partition)))?;
-            Some((table, PlannedObject { meta, footer, kind, partition }))
-        })
-        .collect();
+    let mut objects: Vec<(Table, PlannedObject)> = Vec::new();
+    for (table, partition, meta, footer) in found {
+        let Some(kind) = FactKind::of(table, footer.grain(), daily.contains(&(table, partition))) else {
+            continue;
+        };
+        match kind.check(footer.object(), footer.schema()) {
+            Ok(()) => objects.push((table, PlannedObject { meta, footer, kind, partition })),
+            Err(error) => unreadable.push(UnreadableObject::new(meta, error)),
+        }
+    }
     objects.sort_by_key(|(table, _)| *table);
-    Ok(Plan { objects: objects.into_iter().map(|(_, object)| object).collect() })
+    Ok(Plan { objects: objects.into_iter().map(|(_, object)| object).collect(), unreadable })
 }

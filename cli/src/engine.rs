@@ -1,0 +1,235 @@
+//! The schedule of a run on threads: row groups are folded in parallel, days are handed over as they become whole.
+//!
+//! ```text
+//!  Schedule ── next_unit ──> worker: read, decode, fold ──> complete ──> whole days ──> finalise ─┐
+//!     (one lock, held for a merge)         × threads                                              v
+//!                                                                     caller <── Event (bounded channel)
+//! ```
+//!
+//! A row group that cannot be read holds back its days and ends nothing else. What trying again could help (a
+//! server that is away) ends the run: the days already published stay, and the next run goes on.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use daysum_core::drive::{Schedule, Unit, fold_row_group};
+use daysum_core::port::Source;
+use daysum_core::{Day, DayState, DaySummary, Error, FoldConfig, Policy, Result, RowCounts};
+use tokio::runtime::Handle;
+
+/// How a run is carried out; none of it can be seen in the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Threads that fold.
+    pub threads: NonZeroUsize,
+    /// Bytes that row groups in flight may take together; one is always let through.
+    pub in_flight: u64,
+    /// Whether days are only finished when everything is folded.
+    pub in_memory: bool,
+}
+
+/// What the engine tells its caller, in the caller's thread.
+#[derive(Debug)]
+pub enum Event {
+    /// A row group is done.
+    Folded {
+        /// Rows it had.
+        rows: u64,
+    },
+    /// A day is whole and finished.
+    Day(Box<DaySummary>),
+    /// Something could not be counted.
+    Rejected(Rejected),
+}
+
+/// A row group, or a whole day, that is left out.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The row group; `None` where a day as a whole could not be finished.
+    pub unit: Option<Unit>,
+    /// First and last day that are held back.
+    pub days: (Day, Day),
+    /// Why.
+    pub error: Error,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outcome {
+    /// What became of the rows that were folded.
+    pub counts: RowCounts,
+    /// Time that threads spent reading, decoding and folding, together.
+    pub fold: Duration,
+    /// Time that threads spent finishing days, together.
+    pub finalise: Duration,
+}
+
+/// Folds every unit of the schedule. `handle` runs the source's futures; `on_event` publishes. An error of
+/// `on_event` ends the run.
+pub fn run(
+    source: &dyn Source,
+    schedule: &mut Schedule,
+    config: &Arc<FoldConfig>,
+    policy: &Policy,
+    options: &Options,
+    handle: &Handle,
+    mut on_event: impl FnMut(Event) -> Result<()>,
+) -> Result<Outcome> {
+    let shared = Shared {
+        source,
+        schedule: Mutex::new(schedule),
+        config,
+        policy,
+        options,
+        handle,
+        waiting: Mutex::new(Vec::new()),
+        in_flight: Budget::new(options.in_flight),
+        stop: AtomicBool::new(false),
+        fold_nanos: AtomicU64::new(0),
+        finalise_nanos: AtomicU64::new(0),
+    };
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(1);
+        for _ in 0..options.threads.get() {
+            let (sender, shared) = (sender.clone(), &shared);
+            scope.spawn(move || {
+                if let Err(error) = shared.work(&sender) {
+                    shared.stop.store(true, Ordering::Relaxed);
+                    // The receiver is gone only when the run has failed already.
+                    let _ = sender.send(Err(error));
+                }
+            });
+        }
+        drop(sender);
+        let mut outcome = Ok(());
+        for event in receiver {
+            if outcome.is_ok() {
+                outcome = event.and_then(&mut on_event);
+                shared.stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
+            }
+        }
+        outcome
+    })?;
+    // In-memory mode: everything is folded, so every day is whole.
+    for (day, state) in std::mem::take(&mut *lock(&shared.waiting)) {
+        on_event(shared.finish(day, state)?)?;
+    }
+    let counts = *lock(&shared.schedule).counts();
+    let spent = |nanos: &AtomicU64| Duration::from_nanos(nanos.load(Ordering::Relaxed));
+    Ok(Outcome { counts, fold: spent(&shared.fold_nanos), finalise: spent(&shared.finalise_nanos) })
+}
+
+struct Shared<'a> {
+    source: &'a dyn Source,
+    schedule: Mutex<&'a mut Schedule>,
+    config: &'a Arc<FoldConfig>,
+    policy: &'a Policy,
+    options: &'a Options,
+    handle: &'a Handle,
+    /// Whole days that in-memory mode finishes at the end.
+    waiting: Mutex<Vec<(Day, DayState)>>,
+    in_flight: Budget,
+    stop: AtomicBool,
+    fold_nanos: AtomicU64,
+    finalise_nanos: AtomicU64,
+}
+
+impl Shared<'_> {
+    fn work(&self, events: &SyncSender<Result<Event>>) -> Result<()> {
+        let tell = |event| {
+            if events.send(Ok(event)).is_err() {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+        };
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some(unit) = lock(&self.schedule).next_unit() else { return Ok(()) };
+            let whole = match self.fold(&unit) {
+                Ok(whole) => whole,
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => {
+                    lock(&self.schedule).fail(&unit);
+                    tell(Event::Rejected(Rejected { days: unit.days, unit: Some(unit), error }));
+                    continue;
+                }
+            };
+            tell(Event::Folded { rows: unit.row_group.rows });
+            if self.options.in_memory {
+                lock(&self.waiting).extend(whole);
+            } else {
+                for (day, state) in whole {
+                    tell(self.finish(day, state)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fold(&self, unit: &Unit) -> Result<Vec<(Day, DayState)>> {
+        let _permit = self.in_flight.take(unit.row_group.bytes);
+        let started = Instant::now();
+        let folded =
+            self.handle.block_on(fold_row_group(self.source, &unit.object, unit.row_group.index, self.config));
+        add(&self.fold_nanos, started);
+        lock(&self.schedule).complete(unit, folded?)
+    }
+
+    fn finish(&self, day: Day, state: DayState) -> Result<Event> {
+        let started = Instant::now();
+        let finished = state.finalise(day, self.config, self.policy);
+        add(&self.finalise_nanos, started);
+        match finished {
+            Ok(summary) => Ok(Event::Day(Box::new(summary))),
+            Err(error) if error.is_retryable() => Err(error),
+            Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), error })),
+        }
+    }
+}
+
+fn add(nanos: &AtomicU64, since: Instant) {
+    nanos.fetch_add(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+/// A worker that panics ends the run; what it left behind a lock is not used.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes that may be in flight at once.
+#[derive(Debug)]
+struct Budget {
+    total: u64,
+    taken: Mutex<u64>,
+    returned: Condvar,
+}
+
+impl Budget {
+    fn new(total: u64) -> Self {
+        Self { total, taken: Mutex::new(0), returned: Condvar::new() }
+    }
+
+    /// Waits until the bytes fit, or until nothing else is in flight.
+    fn take(&self, bytes: u64) -> Permit<'_> {
+        let mut taken = lock(&self.taken);
+        while *taken > 0 && *taken + bytes > self.total {
+            taken = self.returned.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken += bytes;
+        Permit { budget: self, bytes }
+    }
+}
+
+struct Permit<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *lock(&self.budget.taken) -= self.bytes;
+        self.budget.returned.notify_all();
+    }
+}

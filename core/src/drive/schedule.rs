@@ -1,0 +1,213 @@
+//! In which order row groups are read, and when a day is whole (DESIGN 5).
+//!
+//! ```text
+//! Plan -> units (a row group and the days it can hold), earliest day first
+//! next() -> unit -> fold it anywhere -> complete(unit, state) -> days that no unread unit can hold
+//!                                    -> fail(unit)            -> its days are held back
+//! ```
+//!
+//! The schedule does no work and no IO: an async task, a pool of threads or a browser drives it. Open state
+//! is that of the days between the first unread row group and the last one read, however long the range is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::plan::{Plan, PlannedObject};
+use crate::day::Day;
+use crate::decode::RowGroup;
+use crate::error::{Error, Location, Result};
+use crate::port::InputObject;
+use crate::state::{Coverage, DayState, FoldConfig, PartialState, RowCounts};
+
+/// One row group to fold.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// Where it lies.
+    pub object: Arc<PlannedObject>,
+    /// Which one it is.
+    pub row_group: RowGroup,
+    /// First and last wanted day it can hold.
+    pub days: (Day, Day),
+}
+
+/// What is left to fold, and the days that are open.
+#[derive(Debug)]
+pub struct Schedule {
+    config: Arc<FoldConfig>,
+    units: std::vec::IntoIter<Unit>,
+    /// How many units that are not folded yet can hold a day.
+    waiting: BTreeMap<Day, usize>,
+    open: BTreeMap<Day, DayState>,
+    held: BTreeSet<Day>,
+    inputs: BTreeMap<Day, Vec<InputObject>>,
+    coverage: Coverage,
+    counts: RowCounts,
+}
+
+impl Schedule {
+    /// The schedule of a plan. Row groups that hold no wanted day are counted as out of range and not read;
+    /// days that the plan's unreadable objects could hold are held back from the start.
+    pub fn new(plan: Plan, config: Arc<FoldConfig>) -> Self {
+        let mut schedule = Self {
+            units: Vec::new().into_iter(),
+            waiting: BTreeMap::new(),
+            open: BTreeMap::new(),
+            held: BTreeSet::new(),
+            inputs: BTreeMap::new(),
+            coverage: Coverage::default(),
+            counts: RowCounts::default(),
+            config,
+        };
+        for bad in &plan.unreadable {
+            let (first, last) = bad.days.unwrap_or(schedule.config.range());
+            schedule.held.extend(schedule.wanted(first, last));
+        }
+        let mut units = Vec::new();
+        for object in plan.objects {
+            let object = Arc::new(object);
+            for row_group in object.footer.row_groups(object.kind) {
+                schedule.add(&object, row_group, &mut units);
+            }
+        }
+        units.sort_by_key(|unit| unit.days); // stable: within a day, labels and volumes come before pods
+        schedule.units = units.into_iter();
+        schedule
+    }
+
+    fn add(&mut self, object: &Arc<PlannedObject>, row_group: RowGroup, units: &mut Vec<Unit>) {
+        let range = self.config.range();
+        let mut days = row_group.days.unwrap_or(range);
+        if let Some(month) = object.partition {
+            // Rows of other months are not those of this partition (SPEC 1.1), whatever they say.
+            days = (days.0.max(month.first()), days.1.min(month.last()));
+        }
+        let wanted = self.wanted(days.0.max(range.0), days.1.min(range.1));
+        let (Some(&first), Some(&last)) = (wanted.first(), wanted.last()) else {
+            self.counts.rows_in += row_group.rows;
+            self.counts.out_of_range += row_group.rows;
+            return;
+        };
+        let input = InputObject {
+            key: object.meta.key.clone(),
+            version: object.meta.version.clone(),
+            size: object.meta.size,
+        };
+        for day in wanted {
+            *self.waiting.entry(day).or_default() += 1;
+            let inputs = self.inputs.entry(day).or_default();
+            if inputs.last() != Some(&input) {
+                inputs.push(input.clone());
+            }
+        }
+        units.push(Unit { object: object.clone(), row_group, days: (first, last) });
+    }
+
+    fn wanted(&self, first: Day, last: Day) -> Vec<Day> {
+        let (earliest, latest) = self.config.range();
+        let last = last.min(latest);
+        std::iter::successors(Some(first.max(earliest)), |day| Some(day.next()))
+            .take_while(|day| *day <= last)
+            .filter(|day| self.config.wants(*day))
+            .collect()
+    }
+
+    /// Leaves days out: their published rows are already those of the same inputs.
+    pub fn skip(&mut self, days: &BTreeSet<Day>) {
+        let units = std::mem::take(&mut self.units);
+        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
+        for unit in units {
+            let needed =
+                self.wanted(unit.days.0, unit.days.1).iter().any(|day| !days.contains(day) && !self.held.contains(day));
+            if needed { &mut kept } else { &mut skipped }.push(unit);
+        }
+        for unit in skipped {
+            self.leave(&unit);
+        }
+        self.held.extend(days.iter().copied());
+        self.units = kept.into_iter();
+    }
+
+    /// The next row group to fold.
+    pub fn next_unit(&mut self) -> Option<Unit> {
+        self.units.next()
+    }
+
+    /// Takes in what a unit folded to; returns the days that are whole now, in order. After an error the
+    /// unit must be given to [`fail`](Self::fail).
+    pub fn complete(&mut self, unit: &Unit, mut state: PartialState) -> Result<Vec<(Day, DayState)>> {
+        if let Some(day) = state.days().find(|day| !(unit.days.0..=unit.days.1).contains(day)) {
+            let at = Location::object(unit.object.meta.key.as_str()).row_group(unit.row_group.index);
+            return Err(Error::Format {
+                at: Box::new(at.column("interval_start")),
+                reason: format!("the footer's statistics leave out {day}, which the rows hold"),
+            });
+        }
+        self.coverage.merge(state.coverage().clone())?;
+        for (day, theirs) in state.take_days() {
+            if self.held.contains(&day) {
+                continue;
+            }
+            let merged = match self.open.remove(&day) {
+                Some(ours) => ours.merge(theirs)?,
+                None => theirs,
+            };
+            self.open.insert(day, merged);
+        }
+        self.counts.merge(state.counts());
+        let whole = self.leave(unit);
+        Ok(whole.into_iter().filter_map(|day| Some((day, self.open.remove(&day)?))).collect())
+    }
+
+    /// Holds back every day that the unit can hold.
+    pub fn fail(&mut self, unit: &Unit) {
+        for day in self.wanted(unit.days.0, unit.days.1) {
+            self.held.insert(day);
+            self.open.remove(&day);
+        }
+        self.leave(unit);
+    }
+
+    /// The days for which this was the last unit.
+    fn leave(&mut self, unit: &Unit) -> Vec<Day> {
+        let mut whole = Vec::new();
+        for day in self.wanted(unit.days.0, unit.days.1) {
+            let waiting = self.waiting.get_mut(&day).expect("every unit's days were counted when it was added");
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.waiting.remove(&day);
+                whole.push(day);
+            }
+        }
+        whole
+    }
+
+    /// Units that nobody has taken yet.
+    pub fn units(&self) -> &[Unit] {
+        self.units.as_slice()
+    }
+
+    /// Which objects can hold rows of each wanted day, sorted by key.
+    pub fn inputs(&self) -> BTreeMap<Day, Vec<InputObject>> {
+        let mut inputs = self.inputs.clone();
+        inputs.values_mut().for_each(|of_day| {
+            of_day.sort();
+            of_day.dedup();
+        });
+        inputs
+    }
+
+    /// Days that are not to be published: held back, or skipped.
+    pub fn held(&self) -> &BTreeSet<Day> {
+        &self.held
+    }
+
+    /// What became of the rows so far.
+    pub fn counts(&self) -> &RowCounts {
+        &self.counts
+    }
+
+    /// Bytes that open days hold on the heap.
+    pub fn memory_size(&self) -> usize {
+        self.open.values().map(DayState::memory_size).sum()
+    }
+}
