@@ -171,8 +171,12 @@ impl Shared<'_> {
     fn fold(&self, unit: &Unit) -> Result<Vec<(Day, DayState)>> {
         let _permit = self.in_flight.take(unit.row_group.bytes);
         let started = Instant::now();
-        let folded =
-            self.handle.block_on(fold_row_group(self.source, &unit.object, unit.row_group.index, self.config));
+        let folded = self.handle.block_on(fold_row_group(
+            self.source,
+            &unit.object,
+            unit.row_group.index,
+            self.config,
+        ));
         add(&self.fold_nanos, started);
         lock(&self.schedule).complete(unit, folded?)
     }

@@ -1,38 +1,61 @@
 //! The `daysum` command.
 //!
-//! Exit codes: 0 everything asked for is published; 1 nothing was written because the input or a file
-//! could not be read; 2 wrong use; 3 nothing to do, no day of the range has rows.
+//! Exit codes: 0 everything asked for is published; 1 the run failed before its end, what it published stays;
+//! 2 wrong use; 3 some day was held back, the others are published; 4 nothing to do, no day of the range has rows.
 
+mod args;
+mod output;
+mod report;
 mod run;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use daysum_core::Error;
+use tracing_subscriber::EnvFilter;
 
 /// Exact daily summaries of OpenShift usage from Parquet.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
+    #[command(flatten)]
+    common: args::Common,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Summarises a directory of koku's Parquet into one file per day.
-    Run(run::Args),
+    /// Summarises koku's Parquet into one file, or one replaced day of the database table, per day.
+    Run(run::RunArgs),
 }
 
 fn main() -> ExitCode {
-    let Cli { command: Command::Run(args) } = Cli::parse();
-    match run::run(&args) {
-        Ok(report) => {
+    let Cli { common, command } = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("DAYSUM_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(std::io::stderr)
+        .init();
+    let ended = match command {
+        Command::Run(args) => run::run(&common, &args).map(|report| {
             eprint!("{report}");
-            ExitCode::from(if report.rows_out == 0 { 3 } else { 0 })
-        }
+            if !report.days_held.is_empty() {
+                3
+            } else if report.days.is_empty() && report.days_unchanged.is_empty() {
+                eprintln!(
+                    "daysum: nothing to do: no Parquet object below the input has rows of the days asked for"
+                );
+                4
+            } else {
+                0
+            }
+        }),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("daysum: {error}");
-            ExitCode::from(if error.code() == "config" { 2 } else { 1 })
+            ExitCode::from(if matches!(error, Error::Config { .. }) { 2 } else { 1 })
         }
     }
 }

@@ -1,130 +1,393 @@
-//! `daysum run`: a directory of Parquet in, one file per day out.
+//! `daysum run`: Parquet in, finished days out.
+//!
+//! ```text
+//! settings -> lookups (file or database) -> listing -> footers -> plan -> schedule
+//!          -> days whose inputs are those of the ledger are skipped -> fold on threads -> publish each whole day
+//! ```
 
-use std::fmt;
-use std::fs;
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use daysum_core::port::ListRequest;
-use daysum_core::rows::RowsFormat;
-use daysum_core::{Error, Lookups, Result, RowCounts, drive};
-use daysum_io_s3::{LocalSource, publish};
-use futures::executor::block_on;
-use serde::Serialize;
+use clap::Args;
+use daysum::config::Config;
+use daysum::counting::Counting;
+use daysum::engine::{self, Event, Options, Rejected};
+use daysum_core::drive::{self, Plan, Schedule};
+use daysum_core::port::{ListRequest, ObjectMeta, QuarantineEntry, RunId, Source, WriteScope};
+use daysum_core::{Day, Error, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
+use daysum_io_postgres::{Database, Schema};
+use daysum_io_s3::LocalSource;
+use futures::StreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Runtime;
+
+use crate::args::{Common, Selection};
+use crate::output::Output;
+use crate::report::{Quarantined, Report, peak_rss_bytes};
 
 /// What to read, and where to put the days.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Directory with koku's tables or object keys.
-    input: PathBuf,
-    /// What koku's database would answer: keys, categories, nodes, period, range.
-    #[arg(long)]
-    lookups: PathBuf,
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Directory or s3://BUCKET/PREFIX with koku's tables or object keys.
+    input: Option<String>,
+    /// What koku's database would answer: keys, categories, nodes, period, range (JSON).
+    #[arg(long, value_name = "FILE")]
+    lookups: Option<PathBuf>,
     /// Directory that gets one file per day, below one directory per source.
-    #[arg(long)]
-    output: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    output: Option<String>,
     /// parquet, csv, arrow or jsonl.
-    #[arg(long, default_value = "parquet", value_parser = |text: &str| text.parse::<RowsFormat>().map_err(|error| error.to_string()))]
-    format: RowsFormat,
-    /// File that gets the report as JSON.
     #[arg(long)]
-    report: Option<PathBuf>,
+    format: Option<String>,
+    /// streaming or in-memory; the rows are the same.
+    #[arg(long)]
+    mode: Option<String>,
+    /// Threads that fold; otherwise the cores that are granted.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Bytes of memory, such as 256MiB.
+    #[arg(long, value_name = "BYTES")]
+    memory_limit: Option<String>,
+    /// File that gets the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<String>,
+    /// Computes and writes days whose inputs have not changed, too.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
-/// What a run did.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Report {
-    rows_in: u64,
-    rows_aggregated: u64,
-    rows_filtered: Filtered,
-    rows_quarantined: u64,
-    rows_fanned_out: u64,
-    pub(crate) rows_out: u64,
-    nodes_without_role: u64,
-    days: Vec<String>,
-    bytes_written: u64,
-    seconds: f64,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Filtered {
-    out_of_range: u64,
-    other_month: u64,
-    no_node: u64,
-    anomalous: u64,
-}
-
-impl From<RowCounts> for Filtered {
-    fn from(counts: RowCounts) -> Self {
-        let RowCounts { out_of_range, other_month, no_node, anomalous, .. } = counts;
-        Self { out_of_range, other_month, no_node, anomalous }
-    }
-}
-
-pub(crate) fn run(args: &Args) -> Result<Report> {
+/// Runs; the report is written to `--report` whatever was held back.
+pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     let started = Instant::now();
-    let json = fs::read(&args.lookups)
-        .map_err(|error| Error::Config { reason: format!("{}: {error}", args.lookups.display()) })?;
-    let lookups = Lookups::from_json(&json)?;
-    let source = LocalSource::new(&args.input)?;
-    let summary = block_on(drive::summarise(&source, &ListRequest::default(), &lookups))?;
-    let mut report = Report {
-        rows_in: summary.counts.rows_in,
-        rows_aggregated: summary.counts.aggregated,
-        rows_filtered: summary.counts.into(),
-        ..Report::default()
-    };
-    for day in &summary.days {
-        if day.rows.num_rows() == 0 {
-            continue;
-        }
-        let (_, bytes) =
-            publish(&args.output, &lookups.source_uuid.to_lowercase(), day.day, args.format, &day.rows)?;
-        report.days.push(day.day.to_string());
-        report.rows_out += day.rows.num_rows() as u64;
-        report.rows_fanned_out += day.fanned_out;
-        report.nodes_without_role += day.nodes_without_role;
-        report.bytes_written += bytes;
+    let mut settings = args.selection.settings();
+    settings.extend([
+        ("run.input", args.input.clone()),
+        ("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())),
+        ("run.output", args.output.clone()),
+        ("run.format", args.format.clone()),
+        ("run.mode", args.mode.clone()),
+        ("run.threads", args.threads.map(|threads| threads.to_string())),
+        ("run.memory_limit", args.memory_limit.clone()),
+        ("run.report", args.report.clone()),
+    ]);
+    let (config, notes) = common.load(&settings)?;
+    for note in notes {
+        tracing::warn!("{note}");
     }
-    report.seconds = started.elapsed().as_secs_f64();
-    if let Some(path) = &args.report {
-        let json = serde_json::to_vec_pretty(&report).expect("a report of numbers and dates is JSON");
-        fs::write(path, json)
-            .map_err(|error| Error::port("report", format!("write {}", path.display()), false, error))?;
+    let runtime = Runtime::new()
+        .map_err(|error| Error::port("runtime", "start threads for reading and writing", false, error))?;
+    let mut job = runtime.block_on(Job::prepare(&config, args))?;
+    let mut report = job.report(&config);
+    let schedule = runtime.block_on(job.plan(&mut report, args.force))?;
+    report.seconds.plan = started.elapsed().as_secs_f64();
+    job.fold(schedule, &runtime, &mut report)?;
+    report.bytes_read = job.source.bytes();
+    report.peak_rss_bytes = peak_rss_bytes();
+    report.seconds.total = started.elapsed().as_secs_f64();
+    if let Some(path) = &config.run.report {
+        report.write(path)?;
     }
     Ok(report)
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Filtered { out_of_range, other_month, no_node, anomalous } = self.rows_filtered;
-        writeln!(f, "rows in       {:>12}", self.rows_in)?;
-        writeln!(f, "  aggregated  {:>12}", self.rows_aggregated)?;
-        writeln!(
-            f,
-            "  left out    {:>12}   out of range {out_of_range}, other month {other_month}, no node {no_node}, above 1e18 {anomalous}",
-            out_of_range + other_month + no_node + anomalous
-        )?;
-        writeln!(
-            f,
-            "fanned out    {:>12}   copies that several label sets or categories made",
-            self.rows_fanned_out
-        )?;
-        writeln!(
-            f,
-            "rows out      {:>12}   {} days, {} bytes, {:.2} s",
-            self.rows_out,
-            self.days.len(),
-            self.bytes_written,
-            self.seconds
-        )?;
-        if self.nodes_without_role > 0 {
-            writeln!(
-                f,
-                "warning: {} node-days have no known role, so their unallocated rows have no namespace",
-                self.nodes_without_role
-            )?;
-        }
-        Ok(())
+/// Everything that a run holds on to.
+struct Job {
+    source: Counting<Arc<dyn Source>>,
+    lookups: Lookups,
+    fold: Arc<FoldConfig>,
+    policy: Policy,
+    output: Output,
+    options: Options,
+    reads: usize,
+    run: RunId,
+}
+
+impl Job {
+    async fn prepare(config: &Config, args: &RunArgs) -> Result<Self> {
+        let database = config.postgresql.connection()?;
+        let mut lookups = lookups_of(config, args, database.clone()).await?;
+        let fold =
+            FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
+        let input =
+            config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
+        let source = open(input.expose())?;
+        let output = match (&config.run.output, database) {
+            (Some(output), _) => {
+                let format = config.run.format.parse()?;
+                Output::Directory { root: PathBuf::from(output.expose()), format }
+            }
+            (None, Some(database)) => {
+                let schema = lookups
+                    .schema
+                    .clone()
+                    .ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?;
+                let schema = Schema::new(schema)?;
+                ensure_period(&mut lookups, &fold, &database, &schema).await?;
+                Output::database(database, schema)
+            }
+            (None, None) => return Err(wrong("no output: give --output DIR or --database URL")),
+        };
+        let threads = config.run.threads.and_then(NonZeroUsize::new);
+        let limit = config.run.memory_limit.unwrap_or(256 << 20);
+        Ok(Self {
+            source: Counting::new(source),
+            policy: Policy::new(&lookups, PolicyOptions::default())?,
+            fold: Arc::new(fold),
+            lookups,
+            output,
+            options: Options {
+                threads: threads
+                    .or_else(|| std::thread::available_parallelism().ok())
+                    .unwrap_or(NonZeroUsize::MIN),
+                in_flight: limit / 4,
+                in_memory: config.run.in_memory,
+            },
+            reads: config.run.reads.unwrap_or(16),
+            run: RunId(uuid::Uuid::new_v4().to_string()),
+        })
     }
+
+    fn report(&self, config: &Config) -> Report {
+        Report {
+            daysum_version: env!("CARGO_PKG_VERSION"),
+            run: self.run.0.clone(),
+            mode: if config.run.in_memory { "in-memory" } else { "streaming" },
+            threads: self.options.threads.get(),
+            ..Report::default()
+        }
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{}-{}", self.fold.fingerprint(), self.policy.fingerprint())
+    }
+
+    /// Lists, reads footers, and leaves out what is published already.
+    async fn plan(&mut self, report: &mut Report, force: bool) -> Result<Schedule> {
+        let objects = drive::list(&self.source, &ListRequest::default(), &self.lookups).await?;
+        let (first, last) = self.fold.range();
+        let published = self.output.published(&self.lookups.source_uuid.to_lowercase(), first, last).await?;
+        let fingerprint = self.fingerprint();
+        let current: Vec<_> = published
+            .iter()
+            .filter(|day| {
+                day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
+            })
+            .filter(|_| !force)
+            .collect();
+        report.objects = objects.len() as u64;
+        let plan = self.footers(objects).await?;
+        for bad in &plan.unreadable {
+            let days = bad.days.unwrap_or((first, last));
+            let entry = entry(&bad.error, Some(&bad.meta), Some(days), &self.lookups, &self.run);
+            self.output.quarantine(&entry).await?;
+            report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
+        }
+        let mut schedule = Schedule::new(plan, self.fold.clone());
+        report.days_held.extend(schedule.held());
+        let inputs = schedule.inputs();
+        let unchanged: BTreeSet<Day> = current
+            .into_iter()
+            .filter(|day| inputs.get(&day.scope.day) == Some(&day.scope.inputs))
+            .map(|day| day.scope.day)
+            .filter(|day| !schedule.held().contains(day))
+            .collect();
+        schedule.skip(&unchanged);
+        report.days_unchanged = unchanged;
+        Ok(schedule)
+    }
+
+    async fn footers(&self, objects: Vec<ObjectMeta>) -> Result<Plan> {
+        let mut read = futures::stream::iter(objects)
+            .map(|object| async {
+                let footer = drive::read_footer(&self.source, &object).await;
+                (object, footer)
+            })
+            .buffered(self.reads);
+        let mut files = Vec::new();
+        while let Some((object, footer)) = read.next().await {
+            match footer {
+                Err(error) if error.is_retryable() => return Err(error),
+                footer => files.push((object, footer)),
+            }
+        }
+        drive::plan(files, &self.lookups)
+    }
+
+    fn fold(&mut self, mut schedule: Schedule, runtime: &Runtime, report: &mut Report) -> Result<()> {
+        let inputs = schedule.inputs();
+        let fingerprint = self.fingerprint();
+        let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
+        let Self { source, output, lookups, policy, fold, options, run, .. } = self;
+        let outcome = engine::run(source, &mut schedule, fold, policy, options, runtime.handle(), |event| {
+            match event {
+                Event::Folded { rows } => bar.inc(rows),
+                Event::Day(day) if day.rows.num_rows() == 0 => {}
+                Event::Day(day) => {
+                    let started = Instant::now();
+                    let scope = WriteScope {
+                        source_uuid: lookups.source_uuid.to_lowercase(),
+                        report_period_id: lookups.report_period_id,
+                        day: day.day,
+                        inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
+                        fingerprint: fingerprint.clone(),
+                        run: run.clone(),
+                    };
+                    match runtime.block_on(output.publish(&scope, &day)) {
+                        Ok(receipt) => report.add_day(&day, &receipt),
+                        Err(error) if error.is_retryable() => return Err(error),
+                        Err(error) => {
+                            let rejected = Rejected { unit: None, days: (day.day, day.day), error };
+                            reject(rejected, report, output, lookups, run, runtime)?;
+                        }
+                    }
+                    report.seconds.write += started.elapsed().as_secs_f64();
+                }
+                Event::Rejected(rejected) => reject(rejected, report, output, lookups, run, runtime)?,
+            }
+            Ok(())
+        });
+        bar.finish_and_clear();
+        let outcome = outcome?;
+        report.seconds.fold = outcome.fold.as_secs_f64();
+        report.seconds.finalise = outcome.finalise.as_secs_f64();
+        report.add_counts(&outcome.counts)
+    }
+}
+
+fn reject(
+    rejected: Rejected,
+    report: &mut Report,
+    output: &mut Output,
+    lookups: &Lookups,
+    run: &RunId,
+    runtime: &Runtime,
+) -> Result<()> {
+    let Rejected { unit, days, error } = rejected;
+    let object = unit.as_ref().map(|unit| &unit.object.meta);
+    let rows = unit.as_ref().map_or(0, |unit| unit.row_group.rows);
+    report.rows_in += rows;
+    report.rows_quarantined += rows;
+    let held = std::iter::successors(Some(days.0), |day| Some(day.next())).take_while(|day| *day <= days.1);
+    report.days_held.extend(held);
+    let row_group = unit.as_ref().map(|unit| unit.row_group.index);
+    report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
+    runtime.block_on(output.quarantine(&entry(&error, object, Some(days), lookups, run)))
+}
+
+fn quarantined(
+    error: &Error,
+    object: Option<&ObjectMeta>,
+    row_group: Option<u32>,
+    days: Option<(Day, Day)>,
+) -> Quarantined {
+    Quarantined {
+        object: object.map(|object| object.key.clone()),
+        row_group,
+        code: error.code(),
+        reason: error.to_string(),
+        first_day: days.map(|days| days.0),
+        last_day: days.map(|days| days.1),
+    }
+}
+
+fn entry(
+    error: &Error,
+    object: Option<&ObjectMeta>,
+    days: Option<(Day, Day)>,
+    lookups: &Lookups,
+    run: &RunId,
+) -> QuarantineEntry {
+    let days = days.map(|(first, last)| {
+        std::iter::successors(Some(first), |day| Some(day.next())).take_while(|day| *day <= last).collect()
+    });
+    QuarantineEntry {
+        source_uuid: lookups.source_uuid.to_lowercase(),
+        object: object.map(|object| object.key.clone()).unwrap_or_default(),
+        version: object.and_then(|object| object.version.clone()),
+        code: error.code().to_owned(),
+        reason: error.to_string(),
+        days: days.unwrap_or_default(),
+        run: run.0.clone(),
+    }
+}
+
+/// The lookups file, or what the database answers, or nothing: then flags and settings must say it all.
+async fn lookups_of(
+    config: &Config,
+    args: &RunArgs,
+    database: Option<daysum_io_postgres::PostgresConfig>,
+) -> Result<Lookups> {
+    let mut lookups = match (&config.run.lookups, database) {
+        (Some(path), _) => {
+            let json = std::fs::read(path)
+                .map_err(|error| wrong(&format!("cannot read the lookups {}: {error}", path.display())))?;
+            Lookups::from_json(&json)?
+        }
+        (None, Some(database)) => {
+            let mut asked = Lookups::default();
+            config.complete(&mut asked);
+            let schema =
+                asked.schema.clone().ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?;
+            let (first, last) = asked.range()?;
+            if first.month() != last.month() {
+                return Err(wrong("a report period is one month: give --month, or a range within a month"));
+            }
+            let mut answered = Database::new(database, Schema::new(schema)?)
+                .lookups(&asked.source_uuid, first.month())
+                .await?;
+            answered.schema = asked.schema;
+            answered
+        }
+        (None, None) => Lookups { storage_exists: true, ..Lookups::default() },
+    };
+    config.complete(&mut lookups);
+    args.selection.complete(&mut lookups);
+    for key in lookups.unknown.keys() {
+        tracing::warn!("lookups: {key:?} is not known and has no effect");
+    }
+    Ok(lookups)
+}
+
+/// Rows of a database belong to a report period. koku makes it; without koku the cluster's name is enough.
+async fn ensure_period(
+    lookups: &mut Lookups,
+    fold: &FoldConfig,
+    database: &daysum_io_postgres::PostgresConfig,
+    schema: &Schema,
+) -> Result<()> {
+    if lookups.report_period_id.is_some() {
+        return Ok(());
+    }
+    let month = fold.range().0.month();
+    if lookups.cluster_id.is_empty() {
+        return Err(wrong(&format!(
+            "{} has no report period for source {} and {month}: koku makes it; without koku give --cluster-id",
+            schema.name(),
+            lookups.source_uuid
+        )));
+    }
+    let (cluster, alias) = (lookups.cluster_id.clone(), lookups.cluster_alias.clone());
+    let mut database = Database::new(database.clone(), schema.clone());
+    let id = database.ensure_report_period(&lookups.source_uuid, month, &cluster, &alias).await?;
+    lookups.report_period_id = Some(id);
+    Ok(())
+}
+
+fn open(input: &str) -> Result<Arc<dyn Source>> {
+    Ok(Arc::new(LocalSource::new(input)?))
+}
+
+fn wrong(reason: &str) -> Error {
+    Error::Config { reason: reason.to_owned() }
+}
+
+fn progress(rows: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows  {per_sec}  {eta} left")
+        .expect("the template is sound");
+    ProgressBar::new(rows).with_style(style) // draws on a terminal only
 }

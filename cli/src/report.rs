@@ -1,0 +1,173 @@
+//! What a run did: for a person on stderr, and as JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+
+use daysum_core::port::Receipt;
+use daysum_core::{Day, DaySummary, Error, Result, RowCounts};
+use serde::Serialize;
+
+/// Everything that is counted. `rows_in` is the sum of aggregated, filtered and quarantined rows.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    pub(crate) daysum_version: &'static str,
+    pub(crate) run: String,
+    pub(crate) mode: &'static str,
+    pub(crate) threads: usize,
+    pub(crate) rows_in: u64,
+    pub(crate) rows_aggregated: u64,
+    pub(crate) rows_filtered: BTreeMap<&'static str, u64>,
+    pub(crate) rows_quarantined: u64,
+    /// Copies that several label sets or cost categories made of line items (SPEC 2.3).
+    pub(crate) rows_fanned_out: u64,
+    pub(crate) rows_out: u64,
+    /// Days that were written, or found unchanged when they were.
+    pub(crate) days: BTreeSet<Day>,
+    /// Days whose inputs were those of the published rows, so that nothing was read for them.
+    pub(crate) days_unchanged: BTreeSet<Day>,
+    /// Days that keep their old rows because something of theirs could not be read.
+    pub(crate) days_held: BTreeSet<Day>,
+    pub(crate) objects: u64,
+    pub(crate) bytes_read: u64,
+    pub(crate) bytes_written: u64,
+    pub(crate) rows_deleted: u64,
+    pub(crate) nodes_without_role: u64,
+    pub(crate) seconds: Seconds,
+    pub(crate) peak_rss_bytes: u64,
+    pub(crate) quarantined: Vec<Quarantined>,
+}
+
+/// Wall time, except for `fold` and `finalise`, which are summed over threads.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Seconds {
+    pub(crate) plan: f64,
+    pub(crate) fold: f64,
+    pub(crate) finalise: f64,
+    pub(crate) write: f64,
+    pub(crate) total: f64,
+}
+
+/// What was left out, and why.
+#[derive(Debug, Serialize)]
+pub(crate) struct Quarantined {
+    pub(crate) object: Option<String>,
+    pub(crate) row_group: Option<u32>,
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
+    pub(crate) first_day: Option<Day>,
+    pub(crate) last_day: Option<Day>,
+}
+
+impl Report {
+    pub(crate) fn add_counts(&mut self, counts: &RowCounts) -> Result<()> {
+        self.rows_in += counts.rows_in;
+        self.rows_aggregated += counts.aggregated;
+        for (reason, rows) in [
+            ("out_of_range", counts.out_of_range),
+            ("other_month", counts.other_month),
+            ("no_node", counts.no_node),
+            ("anomalous", counts.anomalous),
+        ] {
+            *self.rows_filtered.entry(reason).or_default() += rows;
+        }
+        let told = self.rows_aggregated + self.rows_filtered.values().sum::<u64>() + self.rows_quarantined;
+        if self.rows_in == told {
+            return Ok(());
+        }
+        let reason = format!(
+            "{} rows in, {told} accounted for; this is a defect of daysum, please report it",
+            self.rows_in
+        );
+        Err(Error::Config { reason })
+    }
+
+    pub(crate) fn add_day(&mut self, day: &DaySummary, receipt: &Receipt) {
+        self.days.insert(day.day);
+        self.rows_out += receipt.rows;
+        self.rows_deleted += receipt.rows_deleted.unwrap_or(0);
+        self.bytes_written += receipt.bytes;
+        self.rows_fanned_out += day.fanned_out;
+        self.nodes_without_role += day.nodes_without_role;
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_vec_pretty(self).expect("a report of numbers, dates and texts is JSON");
+        std::fs::write(path, json)
+            .map_err(|error| Error::port("report", format!("write {}", path.display()), false, error))
+    }
+}
+
+/// Largest resident memory of this process so far, where the system tells.
+pub(crate) fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    kib.map_or(0, |kib: u64| kib * 1024)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let filtered: u64 = self.rows_filtered.values().sum();
+        let reasons: Vec<String> = self
+            .rows_filtered
+            .iter()
+            .filter(|(_, rows)| **rows > 0)
+            .map(|(reason, rows)| format!("{} {rows}", reason.replace('_', " ")))
+            .collect();
+        writeln!(
+            f,
+            "rows in      {:>12}   {} objects, {} bytes read",
+            self.rows_in, self.objects, self.bytes_read
+        )?;
+        writeln!(f, "  aggregated {:>12}", self.rows_aggregated)?;
+        writeln!(f, "  left out   {filtered:>12}   {}", reasons.join(", "))?;
+        writeln!(f, "  quarantined{:>12}", self.rows_quarantined)?;
+        writeln!(
+            f,
+            "fanned out   {:>12}   copies made by several label sets or categories",
+            self.rows_fanned_out
+        )?;
+        writeln!(
+            f,
+            "rows out     {:>12}   {} days, {} bytes written",
+            self.rows_out,
+            self.days.len(),
+            self.bytes_written
+        )?;
+        if !self.days_unchanged.is_empty() {
+            writeln!(
+                f,
+                "unchanged    {:>12}   days whose inputs are those of the published rows",
+                self.days_unchanged.len()
+            )?;
+        }
+        writeln!(
+            f,
+            "time         {:>10.2} s   {:.0} rows/s, {} threads, peak {:.0} MiB",
+            self.seconds.total,
+            self.rows_in as f64 / self.seconds.total.max(1e-9),
+            self.threads,
+            self.peak_rss_bytes as f64 / f64::from(1 << 20)
+        )?;
+        if self.nodes_without_role > 0 {
+            writeln!(
+                f,
+                "warning: {} node-days have no known role, so their unallocated rows have no namespace",
+                self.nodes_without_role
+            )?;
+        }
+        for bad in &self.quarantined {
+            writeln!(f, "left out: {}", bad.reason)?;
+        }
+        if let (Some(first), Some(last)) = (self.days_held.first(), self.days_held.last()) {
+            writeln!(
+                f,
+                "held back: {} days, {first} to {last}; their published rows stay as they are",
+                self.days_held.len()
+            )?;
+        }
+        Ok(())
+    }
+}
