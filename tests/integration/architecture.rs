@@ -48,7 +48,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("daysum-io-postgres", &["daysum-core"]),
     ("daysum-wasm", &["daysum-core"]),
     ("daysum", &["daysum-core", "daysum-io-s3", "daysum-io-postgres"]),
-    ("daysum-tests", &["daysum-core", "daysum-io-s3", "daysum-io-postgres", "daysum-fuzz"]),
+    ("daysum-tests", &["daysum", "daysum-core", "daysum-io-s3", "daysum-io-postgres", "daysum-fuzz"]),
 ];
 
 /// What core leaves to its callers: files, sockets, threads, clocks, the environment.

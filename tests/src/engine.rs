@@ -5,12 +5,16 @@
 //! proofs by one line in [`engines`].
 
 use std::fmt::Debug;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use bytes::Bytes;
+use daysum::engine::{self, Event};
+use daysum_core::drive::{Plan, Schedule};
 use daysum_core::port::{ListRequest, memory::MemorySource};
-use daysum_core::{Lookups, Result, drive, rows};
+use daysum_core::{FoldConfig, Lookups, PartialState, Policy, Result, drive, rows};
 use futures::executor::block_on;
 
 use crate::oracle::Oracle;
@@ -32,21 +36,123 @@ pub trait Engine: Debug + Send + Sync {
 
 /// Every way of computing a summary that there is, with its name. The oracle comes first.
 pub fn engines() -> Vec<(&'static str, Box<dyn Engine>)> {
-    vec![("oracle", Box::new(Oracle::default())), ("in memory", Box::new(InMemory))]
+    vec![
+        ("oracle", Box::new(Oracle::default())),
+        ("one task", Box::new(OneTask)),
+        ("one thread", Box::new(Threads { threads: NonZeroUsize::MIN, in_memory: false })),
+        (
+            "three threads",
+            Box::new(Threads { threads: NonZeroUsize::new(3).expect("three"), in_memory: false }),
+        ),
+        ("in memory", Box::new(Threads { threads: NonZeroUsize::new(2).expect("two"), in_memory: true })),
+        ("merged through the wire", Box::new(Wire)),
+    ]
 }
 
-/// The real engine, on one task, everything in memory.
-#[derive(Debug)]
-pub struct InMemory;
+fn memory(files: &[InputFile]) -> MemorySource {
+    let source = MemorySource::default();
+    for file in files {
+        source.insert(&file.key, file.bytes.clone());
+    }
+    source
+}
 
-impl Engine for InMemory {
-    fn summarise(&self, files: &[InputFile], lookups: &Lookups) -> Result<RecordBatch> {
-        let source = MemorySource::default();
-        for file in files {
-            source.insert(&file.key, file.bytes.clone());
+fn concat(days: impl IntoIterator<Item = RecordBatch>) -> RecordBatch {
+    let days: Vec<RecordBatch> = days.into_iter().collect();
+    concat_batches(&rows::schema(), &days).expect("all days have the schema of finished rows")
+}
+
+/// What every real engine starts with: footers read, files chosen; the first unreadable one is the error.
+fn planned(source: &MemorySource, lookups: &Lookups) -> Result<Plan> {
+    let footers = async {
+        let mut files = Vec::new();
+        for object in drive::list(source, &ListRequest::default(), lookups).await? {
+            let footer = drive::read_footer(source, &object).await?;
+            files.push((object, Ok(footer)));
         }
-        let summary = block_on(drive::summarise(&source, &ListRequest::default(), lookups))?;
-        let days: Vec<RecordBatch> = summary.days.into_iter().map(|day| day.rows).collect();
-        Ok(concat_batches(&rows::schema(), &days).expect("all days have the schema of finished rows"))
+        drive::plan(files, lookups)
+    };
+    let mut plan = block_on(footers)?;
+    match plan.unreadable.pop() {
+        Some(bad) => Err(bad.error),
+        None => Ok(plan),
+    }
+}
+
+/// The engine as core drives it, in order, on one task of any executor.
+#[derive(Debug)]
+pub struct OneTask;
+
+impl Engine for OneTask {
+    fn summarise(&self, files: &[InputFile], lookups: &Lookups) -> Result<RecordBatch> {
+        let summary = block_on(drive::summarise(&memory(files), &ListRequest::default(), lookups))?;
+        Ok(concat(summary.days.into_iter().map(|day| day.rows)))
+    }
+}
+
+/// The engine as the command drives it: on threads.
+#[derive(Debug)]
+pub struct Threads {
+    threads: NonZeroUsize,
+    in_memory: bool,
+}
+
+impl Engine for Threads {
+    fn summarise(&self, files: &[InputFile], lookups: &Lookups) -> Result<RecordBatch> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let source = memory(files);
+        let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
+        let policy = Policy::new(lookups, Default::default())?;
+        let mut schedule = Schedule::new(planned(&source, lookups)?, config.clone());
+        let options =
+            engine::Options { threads: self.threads, in_flight: 1 << 20, in_memory: self.in_memory };
+        let mut days = Vec::new();
+        let handle = runtime.handle();
+        engine::run(&source, &mut schedule, &config, &policy, &options, handle, |event| {
+            match event {
+                Event::Folded { .. } => {}
+                Event::Day(day) => days.push(day.rows),
+                Event::Rejected(rejected) => return Err(rejected.error),
+            }
+            Ok(())
+        })?;
+        Ok(concat(days))
+    }
+}
+
+/// Every row group a state of its own, each sent through bytes, merged from the last to the first in pairs.
+#[derive(Debug)]
+pub struct Wire;
+
+impl Engine for Wire {
+    fn summarise(&self, files: &[InputFile], lookups: &Lookups) -> Result<RecordBatch> {
+        let source = memory(files);
+        let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
+        let policy = Policy::new(lookups, Default::default())?;
+        let mut states = vec![PartialState::empty(config.clone()).encode()?];
+        for object in &planned(&source, lookups)?.objects {
+            for row_group in object.footer.row_groups(object.kind) {
+                let folded = block_on(drive::fold_row_group(&source, object, row_group.index, &config))?;
+                states.push(folded.encode()?);
+            }
+        }
+        while states.len() > 1 {
+            let pairs = states.rchunks(2).map(|pair| {
+                let mut merged = PartialState::decode(pair[pair.len() - 1].clone())?;
+                if let [other, _] = pair {
+                    let mut turned = PartialState::decode(other.clone())?;
+                    turned.merge(PartialState::decode(merged.encode()?)?)?;
+                    merged.merge(PartialState::decode(other.clone())?)?;
+                    assert_eq!(merged.encode()?, turned.encode()?, "equal content gives equal bytes");
+                }
+                merged.encode()
+            });
+            states = pairs.collect::<Result<_>>()?;
+        }
+        let mut state = PartialState::decode(states.remove(0))?;
+        let days = state.take_days().into_iter();
+        let rows: Result<Vec<RecordBatch>> =
+            days.map(|(day, state)| Ok(state.finalise(day, &config, &policy)?.rows)).collect();
+        Ok(concat(rows?))
     }
 }

@@ -116,8 +116,10 @@ impl Schedule {
         let units = std::mem::take(&mut self.units);
         let (mut kept, mut skipped) = (Vec::new(), Vec::new());
         for unit in units {
-            let needed =
-                self.wanted(unit.days.0, unit.days.1).iter().any(|day| !days.contains(day) && !self.held.contains(day));
+            let needed = self
+                .wanted(unit.days.0, unit.days.1)
+                .iter()
+                .any(|day| !days.contains(day) && !self.held.contains(day));
             if needed { &mut kept } else { &mut skipped }.push(unit);
         }
         for unit in skipped {
@@ -171,7 +173,8 @@ impl Schedule {
     fn leave(&mut self, unit: &Unit) -> Vec<Day> {
         let mut whole = Vec::new();
         for day in self.wanted(unit.days.0, unit.days.1) {
-            let waiting = self.waiting.get_mut(&day).expect("every unit's days were counted when it was added");
+            let waiting =
+                self.waiting.get_mut(&day).expect("every unit's days were counted when it was added");
             *waiting -= 1;
             if *waiting == 0 {
                 self.waiting.remove(&day);

@@ -14,7 +14,6 @@ mod capacity;
 mod labels;
 mod pods;
 mod policy;
-mod rank;
 mod storage;
 mod unallocated;
 mod write;

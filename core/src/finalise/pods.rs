@@ -3,9 +3,9 @@
 use super::capacity::Capacity;
 use super::labels::LabelSets;
 use super::policy::Policy;
-use super::rank::sorted;
 use crate::error::Result;
 use crate::intern::Sym;
+use crate::state::sorted;
 use crate::state::{DayState, PodSums, Table};
 
 /// Bytes to gibibytes; exact.
@@ -60,7 +60,7 @@ pub(super) fn rows<'a>(
 ) -> Vec<PodRow<'a>> {
     let names = &state.names;
     let cluster = [capacity.cluster.cpu() / HOUR, capacity.cluster.memory() / HOUR * GIB];
-    sorted(names, groups)
+    sorted(names, groups, [true; 3])
         .into_iter()
         .map(|group| {
             let ([namespace, node, labels], sums) = (*groups.key(group), groups.value(group));

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::labels::LabelSets;
 use super::pods::GIB;
 use super::policy::{OnNodelessVolume, Policy};
-use super::rank::sorted;
 use crate::day::Day;
 use crate::error::{Error, Location, Result};
 use crate::intern::Sym;
+use crate::state::sorted;
 use crate::state::{DayState, Table, VolumeSums};
 
 /// Storage by namespace, node, resource id, claim, volume, class, handle and merged labels; and by how
@@ -102,7 +102,7 @@ pub(super) fn rows<'a>(
 ) -> Vec<StorageRow<'a>> {
     let names = &state.names;
     let month = 86_400.0 * f64::from(day.days_in_month());
-    sorted(names, &volumes.groups)
+    sorted(names, &volumes.groups, [true; 8])
         .into_iter()
         .map(|group| {
             let (key, sums) = (*volumes.groups.key(group), volumes.groups.value(group));

@@ -20,12 +20,20 @@ pub struct FoldOptions {
 /// Which rows are folded, and which label keys they keep. Its fingerprint travels in every state.
 #[derive(Debug, Clone)]
 pub struct FoldConfig {
+    told: Told,
     labels: LabelFilter,
+    fingerprint: String,
+}
+
+/// What a configuration consists of, as it travels in a state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    label_keys: Vec<String>,
     first: Day,
     last: Day,
     days_of_month: Option<BTreeSet<u32>>,
     storage: bool,
-    fingerprint: String,
+    options: FoldOptions,
 }
 
 impl FoldConfig {
@@ -38,17 +46,26 @@ impl FoldConfig {
             .map(|days| days.iter().map(|day| day.number()).collect::<Option<BTreeSet<u32>>>())
             .map(|days| days.ok_or_else(|| Error::config("lookups: days must be days of the month, 1 to 31")))
             .transpose()?;
-        let labels = LabelFilter::new(lookups.enabled_tag_keys.iter().cloned(), options.on_malformed_labels);
-        let told =
-            serde_json::json!([labels.keys(), first, last, days_of_month, lookups.storage_exists, options]);
-        Ok(Self {
-            labels,
+        let label_keys = lookups.enabled_tag_keys.clone();
+        Ok(Self::from_told(Told {
+            label_keys,
             first,
             last,
             days_of_month,
             storage: lookups.storage_exists,
-            fingerprint: fingerprint(&told),
-        })
+            options,
+        }))
+    }
+
+    pub(super) fn from_told(mut told: Told) -> Self {
+        let labels = LabelFilter::new(told.label_keys.iter().cloned(), told.options.on_malformed_labels);
+        told.label_keys = labels.keys().iter().map(|key| key.to_string()).collect();
+        let fingerprint = fingerprint(&serde_json::json!(told));
+        Self { told, labels, fingerprint }
+    }
+
+    pub(super) fn told(&self) -> &Told {
+        &self.told
     }
 
     /// The label filter.
@@ -58,18 +75,18 @@ impl FoldConfig {
 
     /// First and last day, both inclusive.
     pub fn range(&self) -> (Day, Day) {
-        (self.first, self.last)
+        (self.told.first, self.told.last)
     }
 
     /// Whether rows of this day are summarised (SPEC 2.0, 2.11).
     pub fn wants(&self, day: Day) -> bool {
-        (self.first..=self.last).contains(&day)
-            && self.days_of_month.as_ref().is_none_or(|days| days.contains(&day.ymd().2))
+        (self.told.first..=self.told.last).contains(&day)
+            && self.told.days_of_month.as_ref().is_none_or(|days| days.contains(&day.ymd().2))
     }
 
     /// Whether storage is summarised at all (SPEC 2.7).
     pub fn storage(&self) -> bool {
-        self.storage
+        self.told.storage
     }
 
     /// Equal where and only where the same rows fold to the same state.

@@ -23,8 +23,10 @@
 mod config;
 mod coverage;
 mod day;
+mod order;
 mod table;
 mod values;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,8 +35,10 @@ pub(crate) use config::fingerprint;
 pub use config::{FoldConfig, FoldOptions};
 pub use coverage::{ChunkId, Coverage};
 pub use day::DayState;
+pub(crate) use order::sorted;
 pub use table::{Accumulator, Remap, Table};
 pub use values::{CapacityMax, Member, PodSums, RowCounts, VolumeSums};
+pub use wire::WIRE_VERSION;
 
 use crate::day::Day;
 use crate::error::{Error, Result};
