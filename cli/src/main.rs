@@ -7,6 +7,7 @@ mod args;
 mod output;
 mod report;
 mod run;
+mod states;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,12 @@ struct Cli {
 enum Command {
     /// Summarises koku's Parquet into one file, or one replaced day of the database table, per day.
     Run(run::RunArgs),
+    /// Folds an input, or part of one, into a state file.
+    Fold(states::FoldArgs),
+    /// Merges state files into one.
+    Merge(states::MergeArgs),
+    /// Finishes the days of a state file.
+    Finalise(states::FinaliseArgs),
 }
 
 fn main() -> ExitCode {
@@ -36,7 +43,14 @@ fn main() -> ExitCode {
         .with_env_filter(EnvFilter::try_from_env("DAYSUM_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
         .with_writer(std::io::stderr)
         .init();
+    let told = |said: String| {
+        eprintln!("{said}");
+        0
+    };
     let ended = match command {
+        Command::Fold(args) => states::fold(&common, &args).map(told),
+        Command::Merge(args) => states::merge(&args).map(told),
+        Command::Finalise(args) => states::finalise(&common, &args).map(told),
         Command::Run(args) => run::run(&common, &args).map(|report| {
             eprint!("{report}");
             if !report.days_held.is_empty() {

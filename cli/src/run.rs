@@ -110,7 +110,7 @@ struct Job {
 impl Job {
     async fn prepare(config: &Config, args: &RunArgs) -> Result<Self> {
         let database = config.postgresql.connection()?;
-        let mut lookups = lookups_of(config, args, database.clone()).await?;
+        let mut lookups = lookups_of(config, &args.selection, database.clone()).await?;
         let fold =
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
         let input =
@@ -317,9 +317,9 @@ fn entry(
 }
 
 /// The lookups file, or what the database answers, or nothing: then flags and settings must say it all.
-async fn lookups_of(
+pub(crate) async fn lookups_of(
     config: &Config,
-    args: &RunArgs,
+    selection: &Selection,
     database: Option<daysum_io_postgres::PostgresConfig>,
 ) -> Result<Lookups> {
     let mut lookups = match (&config.run.lookups, database) {
@@ -346,7 +346,7 @@ async fn lookups_of(
         (None, None) => Lookups { storage_exists: true, ..Lookups::default() },
     };
     config.complete(&mut lookups);
-    args.selection.complete(&mut lookups);
+    selection.complete(&mut lookups);
     for key in lookups.unknown.keys() {
         tracing::warn!("lookups: {key:?} is not known and has no effect");
     }
@@ -378,11 +378,11 @@ async fn ensure_period(
     Ok(())
 }
 
-fn open(input: &str) -> Result<Arc<dyn Source>> {
+pub(crate) fn open(input: &str) -> Result<Arc<dyn Source>> {
     Ok(Arc::new(LocalSource::new(input)?))
 }
 
-fn wrong(reason: &str) -> Error {
+pub(crate) fn wrong(reason: &str) -> Error {
     Error::Config { reason: reason.to_owned() }
 }
 

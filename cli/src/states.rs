@@ -1,0 +1,166 @@
+//! `daysum fold`, `merge` and `finalise`: the run in parts, for Kubernetes Jobs, Celery or Spark.
+//!
+//! Each row group belongs into one state only; `merge` refuses two states that share one, and states that were
+//! folded under different settings. Nothing is held back here: a part that cannot be read fails as a whole.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use daysum_core::drive;
+use daysum_core::port::ListRequest;
+use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
+use daysum_io_s3::publish;
+use tokio::runtime::Runtime;
+
+use crate::args::{Common, Selection};
+use crate::run::{lookups_of, open, wrong};
+
+/// What to fold.
+#[derive(Debug, Args)]
+pub(crate) struct FoldArgs {
+    /// Directory with koku's tables or object keys.
+    input: String,
+    /// Fold only objects whose key contains this; repeat for more.
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+    /// Lookups file (JSON); the same for all parts.
+    #[arg(long, value_name = "FILE")]
+    lookups: Option<PathBuf>,
+    /// File that gets the state.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// What to merge.
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// State files.
+    #[arg(required = true)]
+    states: Vec<PathBuf>,
+    /// File that gets the merged state.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// What to finish.
+#[derive(Debug, Args)]
+pub(crate) struct FinaliseArgs {
+    /// A state file that holds every row group of its days.
+    state: PathBuf,
+    /// Lookups file (JSON), as it was given to fold.
+    #[arg(long, value_name = "FILE")]
+    lookups: Option<PathBuf>,
+    /// Directory that gets one file per day.
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// parquet, csv, arrow or jsonl.
+    #[arg(long)]
+    format: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
+    let runtime = runtime()?;
+    let mut settings = args.selection.settings();
+    settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
+    let (config, _) = common.load(&settings)?;
+    let source = open(&args.input)?;
+    let state = runtime.block_on(async {
+        let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
+        let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
+        let fold = Arc::new(FoldConfig::new(&lookups, options)?);
+        let mut files = Vec::new();
+        for object in drive::list(&*source, &ListRequest::default(), &lookups).await? {
+            let footer = drive::read_footer(&*source, &object).await?;
+            files.push((object, Ok(footer)));
+        }
+        // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
+        let mut plan = drive::plan(files, &lookups)?;
+        if let Some(bad) = plan.unreadable.pop() {
+            return Err(bad.error);
+        }
+        let mut state = PartialState::empty(fold.clone());
+        for object in &plan.objects {
+            if args.only.is_empty() || args.only.iter().any(|part| object.meta.key.contains(part)) {
+                state.merge(drive::fold_object(&*source, object, &fold).await?)?;
+            }
+        }
+        Ok(state)
+    })?;
+    write(&args.output, &state)
+}
+
+pub(crate) fn merge(args: &MergeArgs) -> Result<String> {
+    let mut states = args.states.iter().map(|path| read(path));
+    let mut merged = states.next().ok_or_else(|| wrong("no state to merge"))??;
+    for state in states {
+        merged.merge(state?)?;
+    }
+    write(&args.output, &merged)
+}
+
+pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
+    let mut settings = args.selection.settings();
+    settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
+    settings.push(("run.format", args.format.clone()));
+    let (config, _) = common.load(&settings)?;
+    let lookups = runtime()?
+        .block_on(async { lookups_of(&config, &args.selection, config.postgresql.connection()?).await })?;
+    let mut state = read(&args.state)?;
+    let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
+    // Refuses lookups under which other rows would have been folded.
+    state.merge(PartialState::empty(Arc::new(FoldConfig::new(&lookups, options)?)))?;
+    let (fold, policy) = (state.config().clone(), Policy::new(&lookups, PolicyOptions::default())?);
+    let (mut days, mut rows) = (0, 0);
+    for (day, state) in state.take_days() {
+        let summary = state.finalise(day, &fold, &policy)?;
+        if summary.rows.num_rows() > 0 {
+            publish(
+                &args.output,
+                &lookups.source_uuid.to_lowercase(),
+                day,
+                config.run.format.parse()?,
+                &summary.rows,
+            )?;
+            days += 1;
+            rows += summary.rows.num_rows();
+        }
+    }
+    Ok(format!("{rows} rows of {days} days in {}", args.output.display()))
+}
+
+fn runtime() -> Result<Runtime> {
+    Runtime::new().map_err(|error| Error::port("runtime", "start threads for reading", false, error))
+}
+
+fn read(path: &Path) -> Result<PartialState> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::port("state store", format!("read {}", path.display()), false, error))?;
+    PartialState::decode(bytes.into()).map_err(|error| match error {
+        Error::Wire { reason } => Error::Wire { reason: format!("{}: {reason}", path.display()) },
+        other => other,
+    })
+}
+
+/// Replaces the file in one step.
+fn write(path: &Path, state: &PartialState) -> Result<String> {
+    let refuse =
+        |error: std::io::Error| Error::port("state store", format!("write {}", path.display()), false, error);
+    let bytes = state.encode()?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(refuse)?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(refuse)?;
+    file.persist(path).map_err(|error| refuse(error.error))?;
+    Ok(format!(
+        "{}: {} row groups, {} days, {} rows in, {} bytes",
+        path.display(),
+        state.coverage().iter().count(),
+        state.days().count(),
+        state.counts().rows_in,
+        bytes.len()
+    ))
+}
