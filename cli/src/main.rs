@@ -4,9 +4,11 @@
 //! 2 wrong use; 3 some day was held back, the others are published; 4 nothing to do, no day of the range has rows.
 
 mod args;
+mod db;
 mod output;
 mod report;
 mod run;
+mod show;
 mod states;
 
 use std::process::ExitCode;
@@ -29,12 +31,28 @@ struct Cli {
 enum Command {
     /// Summarises koku's Parquet into one file, or one replaced day of the database table, per day.
     Run(run::RunArgs),
+    /// The database's tables.
+    #[command(subcommand)]
+    Db(db::DbCommand),
+    /// Which days of a source are published in the database.
+    Status(args::Selection),
+    /// Objects that were left out, and the days they hold back.
+    Quarantine(db::QuarantineArgs),
+    /// The settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Folds an input, or part of one, into a state file.
     Fold(states::FoldArgs),
     /// Merges state files into one.
     Merge(states::MergeArgs),
     /// Finishes the days of a state file.
     Finalise(states::FinaliseArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Prints every effective value as YAML, secrets hidden.
+    Show,
 }
 
 fn main() -> ExitCode {
@@ -44,10 +62,20 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let told = |said: String| {
-        eprintln!("{said}");
+        show::line(&said);
         0
     };
     let ended = match command {
+        Command::Db(command) => db::db(&common, &command).map(|(said, code)| {
+            told(said);
+            code
+        }),
+        Command::Status(selection) => db::status(&common, &selection).map(told),
+        Command::Quarantine(args) => db::quarantine(&common, &args).map(told),
+        Command::Config(ConfigCommand::Show) => common.load(&[]).map(|(config, notes)| {
+            notes.iter().for_each(|note| eprintln!("daysum: {note}"));
+            told(config.to_yaml())
+        }),
         Command::Fold(args) => states::fold(&common, &args).map(told),
         Command::Merge(args) => states::merge(&args).map(told),
         Command::Finalise(args) => states::finalise(&common, &args).map(told),

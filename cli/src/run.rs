@@ -79,8 +79,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     for note in notes {
         tracing::warn!("{note}");
     }
-    let runtime = Runtime::new()
-        .map_err(|error| Error::port("runtime", "start threads for reading and writing", false, error))?;
+    let runtime = runtime()?;
     let mut job = runtime.block_on(Job::prepare(&config, args))?;
     let mut report = job.report(&config);
     let schedule = runtime.block_on(job.plan(&mut report, args.force))?;
@@ -380,6 +379,11 @@ async fn ensure_period(
 
 pub(crate) fn open(input: &str) -> Result<Arc<dyn Source>> {
     Ok(Arc::new(LocalSource::new(input)?))
+}
+
+pub(crate) fn runtime() -> Result<Runtime> {
+    Runtime::new()
+        .map_err(|error| Error::port("runtime", "start threads for reading and writing", false, error))
 }
 
 pub(crate) fn wrong(reason: &str) -> Error {

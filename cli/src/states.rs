@@ -11,10 +11,9 @@ use daysum_core::drive;
 use daysum_core::port::ListRequest;
 use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
 use daysum_io_s3::publish;
-use tokio::runtime::Runtime;
 
 use crate::args::{Common, Selection};
-use crate::run::{lookups_of, open, wrong};
+use crate::run::{lookups_of, open, runtime, wrong};
 
 /// What to fold.
 #[derive(Debug, Args)]
@@ -131,10 +130,6 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
         }
     }
     Ok(format!("{rows} rows of {days} days in {}", args.output.display()))
-}
-
-fn runtime() -> Result<Runtime> {
-    Runtime::new().map_err(|error| Error::port("runtime", "start threads for reading", false, error))
 }
 
 fn read(path: &Path) -> Result<PartialState> {

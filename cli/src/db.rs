@@ -1,0 +1,131 @@
+//! What an operator asks a database: `daysum db`, `status` and `quarantine`.
+
+use clap::{Args, Subcommand};
+use daysum::config::Config;
+use daysum_core::port::{Quarantine, Sink};
+use daysum_core::{Lookups, Result};
+use daysum_io_postgres::{
+    Database, PostgresConfig, PostgresQuarantine, PostgresSink, Schema, Severity, SinkOptions,
+};
+
+use crate::args::{Common, Selection};
+use crate::run::{runtime, wrong};
+
+/// The tables themselves.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Makes the schema and every table that is missing, under koku's names; running it again changes nothing.
+    Init,
+    /// Says what is missing or wrong, before anything is deleted. Exit code 1 where a run would fail.
+    Check,
+}
+
+/// What was left out.
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineArgs {
+    #[command(subcommand)]
+    command: QuarantineCommand,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+#[derive(Debug, Subcommand)]
+enum QuarantineCommand {
+    /// Every object that was left out, with the days it holds back.
+    List,
+    /// Everything known of one object, as JSON.
+    Show {
+        /// Its key.
+        object: String,
+    },
+    /// Forgets an object; if it is still unreadable the next run meets it again.
+    Drop {
+        /// Its key.
+        object: String,
+    },
+}
+
+/// A database and the schema of one tenant in it.
+fn target(config: &Config) -> Result<(PostgresConfig, Schema)> {
+    let database =
+        config.postgresql.connection()?.ok_or_else(|| wrong("no database: give --database URL"))?;
+    let schema = config.postgresql.schema.clone();
+    Ok((database, Schema::new(schema.ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?)?))
+}
+
+pub(crate) fn db(common: &Common, command: &DbCommand) -> Result<(String, u8)> {
+    let (config, _) = common.load(&[])?;
+    let (database, schema) = target(&config)?;
+    let name = schema.name().to_owned();
+    let mut database = Database::new(database, schema);
+    runtime()?.block_on(async {
+        match command {
+            DbCommand::Init => {
+                database.init().await.map(|()| (format!("{name} has every table a run needs"), 0))
+            }
+            DbCommand::Check => {
+                let problems = database.check().await?;
+                let fatal = problems.iter().any(|problem| problem.severity == Severity::Error);
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                let said =
+                    if lines.is_empty() { format!("{name} is fit for runs") } else { lines.join("\n") };
+                Ok((said, u8::from(fatal)))
+            }
+        }
+    })
+}
+
+/// The ledger of the selected days, a line each.
+pub(crate) fn status(common: &Common, selection: &Selection) -> Result<String> {
+    let (config, lookups) = asked(common, selection)?;
+    let (database, schema) = target(&config)?;
+    let (first, last) = lookups.range()?;
+    let mut sink = PostgresSink::new(database, schema, SinkOptions::default());
+    let days = runtime()?.block_on(sink.published(&lookups.source_uuid.to_lowercase(), first, last))?;
+    let lines = days.iter().map(|day| {
+        let scope = &day.scope;
+        format!("{}  {:>9} rows  {:>4} objects  run {}", scope.day, day.rows, scope.inputs.len(), scope.run)
+    });
+    Ok(lines
+        .chain([format!("{} days published from {first} to {last}", days.len())])
+        .collect::<Vec<_>>()
+        .join("\n"))
+}
+
+pub(crate) fn quarantine(common: &Common, args: &QuarantineArgs) -> Result<String> {
+    let (config, lookups) = asked(common, &args.selection)?;
+    let (database, schema) = target(&config)?;
+    let source = lookups.source_uuid.to_lowercase();
+    let mut quarantine = PostgresQuarantine::new(database, schema);
+    runtime()?.block_on(async {
+        match &args.command {
+            QuarantineCommand::List => {
+                let entries = quarantine.list(&source).await?;
+                let lines = entries.iter().map(|entry| {
+                    let days: Vec<String> = entry.days.iter().map(ToString::to_string).collect();
+                    format!("{}  holds back {}\n  {}", entry.object, days.join(" "), entry.reason)
+                });
+                Ok(lines.chain([format!("{} objects", entries.len())]).collect::<Vec<_>>().join("\n"))
+            }
+            QuarantineCommand::Show { object } => {
+                let mut entries = quarantine.list(&source).await?;
+                entries.retain(|entry| entry.object == *object);
+                Ok(serde_json::to_string_pretty(&entries).expect("texts and dates are JSON"))
+            }
+            QuarantineCommand::Drop { object } => {
+                Ok(format!("{} entries dropped", quarantine.remove(&source, object).await?))
+            }
+        }
+    })
+}
+
+fn asked(common: &Common, selection: &Selection) -> Result<(Config, Lookups)> {
+    let (config, _) = common.load(&selection.settings())?;
+    let mut lookups = Lookups::default();
+    config.complete(&mut lookups);
+    selection.complete(&mut lookups);
+    if lookups.source_uuid.is_empty() {
+        return Err(wrong("no source: give --source UUID"));
+    }
+    Ok((config, lookups))
+}
