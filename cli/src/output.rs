@@ -1,22 +1,23 @@
-//! Where finished days go: a directory, or a database.
+//! Where finished days go: files, or a database.
 
-use std::path::PathBuf;
-
-use daysum_core::port::Quarantine;
-use daysum_core::port::{Published, QuarantineEntry, Receipt, Sink, WriteScope};
-use daysum_core::rows::RowsFormat;
+use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, WriteScope};
+use daysum_core::rows::{RowsDigest, RowsFormat};
 use daysum_core::{Day, DaySummary, Result};
 use daysum_io_postgres::{PostgresConfig, PostgresQuarantine, PostgresSink, Schema, SinkOptions};
-use daysum_io_s3::publish;
+use daysum_io_s3::{ObjectStoreSink, Place};
 
 /// An open output.
 #[derive(Debug)]
 pub(crate) enum Output {
-    Directory { root: PathBuf, format: RowsFormat },
+    Files(ObjectStoreSink),
     Database { sink: Box<PostgresSink>, quarantine: Box<PostgresQuarantine> },
 }
 
 impl Output {
+    pub(crate) fn files(place: Place, format: RowsFormat) -> Self {
+        Self::Files(ObjectStoreSink::new(place, format))
+    }
+
     pub(crate) fn database(config: PostgresConfig, schema: Schema) -> Self {
         Self::Database {
             sink: Box::new(PostgresSink::new(config.clone(), schema.clone(), SinkOptions::default())),
@@ -32,7 +33,7 @@ impl Output {
         last: Day,
     ) -> Result<Vec<Published>> {
         match self {
-            Self::Directory { .. } => Ok(Vec::new()),
+            Self::Files(sink) => sink.published(source_uuid, first, last).await,
             Self::Database { sink, .. } => sink.published(source_uuid, first, last).await,
         }
     }
@@ -40,9 +41,12 @@ impl Output {
     /// Replaces a day.
     pub(crate) async fn publish(&mut self, scope: &WriteScope, day: &DaySummary) -> Result<Receipt> {
         match self {
-            Self::Directory { root, format } => {
-                let (_, bytes) = publish(root, &scope.source_uuid, scope.day, *format, &day.rows)?;
-                Ok(Receipt { rows: day.rows.num_rows() as u64, bytes, ..Receipt::default() })
+            Self::Files(sink) => {
+                let mut digest = RowsDigest::default();
+                digest.update(&day.rows);
+                let mut write = sink.begin(scope).await?;
+                write.write(&day.rows).await?;
+                write.commit(digest.finish()).await
             }
             Self::Database { sink, .. } => {
                 sink.publish_day(scope, || Ok(std::iter::once(Ok(day.rows.clone())))).await
@@ -50,10 +54,10 @@ impl Output {
         }
     }
 
-    /// Remembers what was left out.
+    /// Remembers what was left out. Files have no quarantine of their own: the report and the exit code tell.
     pub(crate) async fn quarantine(&mut self, entry: &QuarantineEntry) -> Result<()> {
         match self {
-            Self::Directory { .. } => Ok(()),
+            Self::Files(_) => Ok(()),
             Self::Database { quarantine, .. } => quarantine.put(entry).await,
         }
     }

@@ -19,7 +19,7 @@ use daysum_core::drive::{self, Plan, Schedule};
 use daysum_core::port::{ListRequest, ObjectMeta, QuarantineEntry, RunId, Source, WriteScope};
 use daysum_core::{Day, Error, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
 use daysum_io_postgres::{Database, Schema};
-use daysum_io_s3::LocalSource;
+use daysum_io_s3::{LocalSource, ObjectStoreSource, Place};
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
@@ -114,11 +114,11 @@ impl Job {
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
         let input =
             config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
-        let source = open(input.expose())?;
+        let source = open(input.expose(), config)?;
         let output = match (&config.run.output, database) {
             (Some(output), _) => {
-                let format = config.run.format.parse()?;
-                Output::Directory { root: PathBuf::from(output.expose()), format }
+                let place = Place::open(output.expose(), &config.s3.store())?;
+                Output::files(place, config.run.format.parse()?)
             }
             (None, Some(database)) => {
                 let schema = lookups
@@ -377,7 +377,12 @@ async fn ensure_period(
     Ok(())
 }
 
-pub(crate) fn open(input: &str) -> Result<Arc<dyn Source>> {
+/// A directory is read without the detour over a runtime; everything else is an object store.
+pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
+    if input.contains("://") {
+        let place = Place::open(input, &config.s3.store())?;
+        return Ok(Arc::new(ObjectStoreSource::new(place)));
+    }
     Ok(Arc::new(LocalSource::new(input)?))
 }
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use daysum_core::drive;
-use daysum_core::port::ListRequest;
+use daysum_core::port::{ListRequest, RunId, WriteScope};
 use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
-use daysum_io_s3::publish;
+use daysum_io_s3::Place;
 
 use crate::args::{Common, Selection};
+use crate::output::Output;
 use crate::run::{lookups_of, open, runtime, wrong};
 
 /// What to fold.
@@ -54,7 +55,7 @@ pub(crate) struct FinaliseArgs {
     lookups: Option<PathBuf>,
     /// Directory that gets one file per day.
     #[arg(long, value_name = "DIR")]
-    output: PathBuf,
+    output: String,
     /// parquet, csv, arrow or jsonl.
     #[arg(long)]
     format: Option<String>,
@@ -67,7 +68,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
     let mut settings = args.selection.settings();
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
     let (config, _) = common.load(&settings)?;
-    let source = open(&args.input)?;
+    let source = open(&args.input, &config)?;
     let state = runtime.block_on(async {
         let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
         let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
@@ -107,29 +108,35 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
     settings.push(("run.format", args.format.clone()));
     let (config, _) = common.load(&settings)?;
-    let lookups = runtime()?
+    let runtime = runtime()?;
+    let lookups = runtime
         .block_on(async { lookups_of(&config, &args.selection, config.postgresql.connection()?).await })?;
     let mut state = read(&args.state)?;
     let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
     // Refuses lookups under which other rows would have been folded.
     state.merge(PartialState::empty(Arc::new(FoldConfig::new(&lookups, options)?)))?;
     let (fold, policy) = (state.config().clone(), Policy::new(&lookups, PolicyOptions::default())?);
+    let place = Place::open(&args.output, &config.s3.store())?;
+    let mut output = Output::files(place, config.run.format.parse()?);
+    let fingerprint = format!("{}-{}", fold.fingerprint(), policy.fingerprint());
     let (mut days, mut rows) = (0, 0);
     for (day, state) in state.take_days() {
         let summary = state.finalise(day, &fold, &policy)?;
         if summary.rows.num_rows() > 0 {
-            publish(
-                &args.output,
-                &lookups.source_uuid.to_lowercase(),
+            let scope = WriteScope {
+                source_uuid: lookups.source_uuid.to_lowercase(),
+                report_period_id: lookups.report_period_id,
                 day,
-                config.run.format.parse()?,
-                &summary.rows,
-            )?;
+                inputs: Vec::new(), // which objects were folded into a day is not told by a state
+                fingerprint: fingerprint.clone(),
+                run: RunId("finalise".to_owned()),
+            };
+            runtime.block_on(output.publish(&scope, &summary))?;
             days += 1;
             rows += summary.rows.num_rows();
         }
     }
-    Ok(format!("{rows} rows of {days} days in {}", args.output.display()))
+    Ok(format!("{rows} rows of {days} days in {}", args.output))
 }
 
 fn read(path: &Path) -> Result<PartialState> {

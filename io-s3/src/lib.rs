@@ -1,5 +1,23 @@
-//! daysum's adapters for places that keep files. So far: a directory on this machine.
+//! daysum's adapters for places that keep files: S3, local disk, GCS, Azure and HTTP through `object_store`, and a
+//! directory of this machine without any runtime.
+//!
+//! ```no_run
+//! use daysum_core::rows::RowsFormat;
+//! use daysum_io_s3::{ObjectStoreSink, ObjectStoreSource, Place, StoreSettings};
+//! # fn main() -> daysum_core::Result<()> {
+//! let settings = StoreSettings::default(); // AWS_* variables and the AWS chain
+//! let source = ObjectStoreSource::new(Place::open("s3://koku-bucket/data/parquet", &settings)?);
+//! let sink = ObjectStoreSink::new(Place::open("summaries", &settings)?, RowsFormat::Parquet);
+//! # Ok(())
+//! # }
+//! ```
 
 mod local;
+mod open;
+mod sink;
+mod source;
 
-pub use local::{LocalSource, publish};
+pub use local::LocalSource;
+pub use open::{Place, StoreSettings};
+pub use sink::ObjectStoreSink;
+pub use source::ObjectStoreSource;

@@ -1,16 +1,13 @@
-//! A directory as a source of Parquet, and as the place where finished days are put.
+//! A directory as a source of Parquet.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
 use bytes::Bytes;
 use daysum_core::port::{ListRequest, ObjectMeta, Source};
-use daysum_core::rows::{RowsEncoder, RowsFormat};
-use daysum_core::{BoxFuture, BoxStream, Day, Error, Result};
+use daysum_core::{BoxFuture, BoxStream, Error, Result};
 use futures::stream::{self, StreamExt};
 
 /// The files below a directory. Keys are paths relative to it.
@@ -106,43 +103,4 @@ impl Source for LocalSource {
                 .collect()
         })
     }
-}
-
-/// Puts a day's rows at `root/source/YYYY-MM-DD.ext`, replacing what was there in one step: a reader
-/// sees the old file or the new one. Returns the path and its size in bytes.
-pub fn publish(
-    root: &Path,
-    source_uuid: &str,
-    day: Day,
-    format: RowsFormat,
-    rows: &RecordBatch,
-) -> Result<(PathBuf, u64)> {
-    // The source becomes a directory name; anything else in it could lead elsewhere.
-    if source_uuid.is_empty() || !source_uuid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    {
-        return Err(Error::Config {
-            reason: format!("source_uuid {source_uuid:?} is no UUID: letters, digits and - only"),
-        });
-    }
-    let directory = root.join(source_uuid);
-    let path = directory.join(format!("{day}.{}", format.extension()));
-    let partial = directory.join(format!(".{day}.partial"));
-    let refuse = |error: std::io::Error| {
-        Error::port("sink", format!("write {}", path.display()), false, Box::new(error))
-    };
-    fs::create_dir_all(&directory).map_err(refuse)?;
-    let written = (|| {
-        let mut encoder = RowsEncoder::new(format, File::create(&partial).map_err(refuse)?)?;
-        encoder.write(rows)?;
-        let mut file = encoder.finish()?;
-        file.flush().and_then(|()| file.sync_all()).map_err(refuse)?;
-        let size = file.metadata().map_err(refuse)?.len();
-        fs::rename(&partial, &path).map_err(refuse)?;
-        Ok(size)
-    })();
-    if written.is_err() {
-        // Best effort: the partial file is never read, and the next run overwrites it.
-        let _ = fs::remove_file(&partial);
-    }
-    written.map(|size| (path, size))
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use daysum_core::{Lookups, Result, TextOrNumber};
 use daysum_io_postgres::{ConnectionParts, PostgresConfig, SslMode};
+use daysum_io_s3::StoreSettings;
 
 use super::layers::Origin;
 use super::secret::Secret;
-use super::{Config, Postgresql};
+use super::{Config, Postgresql, S3};
 
 impl Postgresql {
     /// How to connect; `None` where neither an address nor a host nor a database is configured.
@@ -37,6 +38,25 @@ impl Postgresql {
         config.timeouts.lock = Duration::from_secs(self.lock_timeout);
         config.retry.retries = self.retries;
         Ok(Some(config))
+    }
+}
+
+impl S3 {
+    /// How to reach the object store.
+    pub fn store(&self) -> StoreSettings {
+        let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+        StoreSettings {
+            endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.expose().to_owned()),
+            region: self.region.clone(),
+            access_key: secret(&self.access_key),
+            secret_key: secret(&self.secret_key),
+            session_token: secret(&self.session_token),
+            allow_http: self.allow_http,
+            accept_any_certificate: !self.verify_ssl,
+            virtual_hosted: !self.path_style,
+            timeout: Some(Duration::from_secs(self.timeout)),
+            retry_timeout: None,
+        }
     }
 }
 

@@ -1,0 +1,150 @@
+//! Finished days as objects, and the ledger beside them.
+//!
+//! ```text
+//! {output}/{source}/{YYYY-MM-DD}.parquet          a day's rows, replaced in one step
+//! {output}/_daysum/{source}/{YYYY-MM-DD}.json     what they were computed from; written after the rows
+//! ```
+//!
+//! A run that ends between the two leaves new rows under the old ledger entry: the next run finds the day's
+//! inputs changed and writes it again.
+
+use arrow::array::RecordBatch;
+use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
+use daysum_core::rows::{RowsEncoder, RowsFormat};
+use daysum_core::{BoxFuture, Day, Error, Result};
+use futures::stream::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use crate::open::Place;
+
+/// Days below a place, in one format.
+#[derive(Debug, Clone)]
+pub struct ObjectStoreSink {
+    place: Place,
+    format: RowsFormat,
+}
+
+impl ObjectStoreSink {
+    /// A sink over this place.
+    pub fn new(place: Place, format: RowsFormat) -> Self {
+        Self { place, format }
+    }
+
+    fn rows(&self, source_uuid: &str, day: Day) -> Path {
+        self.place.prefix.clone().join(source_uuid).join(format!("{day}.{}", self.format.extension()))
+    }
+
+    fn ledger(&self, source_uuid: &str) -> Path {
+        self.place.prefix.clone().join("_daysum").join(source_uuid)
+    }
+
+    async fn entry(&self, path: &Path) -> Result<Option<Published>> {
+        let read = async { self.place.store.get(path).await?.bytes().await };
+        let bytes = match read.await {
+            Ok(bytes) => bytes,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(refuse("read", path, error)),
+        };
+        // An entry that cannot be read counts as none: the day is computed and written again.
+        Ok(serde_json::from_slice(&bytes).ok())
+    }
+}
+
+/// The source becomes a directory; anything else in it could lead elsewhere.
+fn check(source_uuid: &str) -> Result<()> {
+    if !source_uuid.is_empty() && source_uuid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        return Ok(());
+    }
+    Err(Error::Config {
+        reason: format!("source_uuid {source_uuid:?} is no UUID: letters, digits and - only"),
+    })
+}
+
+fn refuse(operation: &str, path: &Path, error: object_store::Error) -> Error {
+    let retryable = matches!(error, object_store::Error::Generic { .. });
+    Error::port("sink", format!("{operation} {path}"), retryable, error)
+}
+
+impl Sink for ObjectStoreSink {
+    fn published<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+    ) -> BoxFuture<'a, Result<Vec<Published>>> {
+        Box::pin(async move {
+            check(source_uuid)?;
+            let ledger = self.ledger(source_uuid);
+            let listed: Vec<_> = self
+                .place
+                .store
+                .list(Some(&ledger))
+                .try_collect()
+                .await
+                .map_err(|error| refuse("list", &ledger, error))?;
+            let mut found = Vec::new();
+            for object in listed {
+                let name = object.location.filename().and_then(|name| name.strip_suffix(".json"));
+                let day = name.and_then(|name| name.parse::<Day>().ok());
+                if day.is_some_and(|day| (first..=last).contains(&day)) {
+                    found.extend(self.entry(&object.location).await?);
+                }
+            }
+            found.sort_by_key(|entry| entry.scope.day);
+            Ok(found)
+        })
+    }
+
+    fn begin<'a>(&'a mut self, scope: &'a WriteScope) -> BoxFuture<'a, Result<Box<dyn SinkWrite + 'a>>> {
+        Box::pin(async move {
+            check(&scope.source_uuid)?;
+            let encoder = RowsEncoder::new(self.format, Vec::new())?;
+            Ok(Box::new(Write { sink: self, scope, encoder }) as Box<dyn SinkWrite>)
+        })
+    }
+}
+
+struct Write<'a> {
+    sink: &'a ObjectStoreSink,
+    scope: &'a WriteScope,
+    encoder: RowsEncoder<Vec<u8>>,
+}
+
+impl SinkWrite for Write<'_> {
+    fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.encoder.write(rows) })
+    }
+
+    fn commit<'a>(self: Box<Self>, digest: String) -> BoxFuture<'a, Result<Receipt>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            let Self { sink, scope, encoder } = *self;
+            let store = &sink.place.store;
+            let (rows, content) = (encoder.rows(), encoder.finish()?);
+            let path = sink.rows(&scope.source_uuid, scope.day);
+            let entry = sink.ledger(&scope.source_uuid).join(format!("{}.json", scope.day));
+            let old = sink.entry(&entry).await?;
+            let same = old.as_ref().is_some_and(|old| old.digest == digest && old.rows == rows);
+            // Same rows, same encoder, same size: what lies there is what would be written.
+            let unchanged =
+                same && store.head(&path).await.is_ok_and(|there| there.size == content.len() as u64);
+            let bytes = if unchanged { 0 } else { content.len() as u64 };
+            if !unchanged {
+                store.put(&path, content.into()).await.map_err(|error| refuse("write", &path, error))?;
+            }
+            let published = Published {
+                scope: scope.clone(),
+                rows,
+                digest,
+                daysum_version: env!("CARGO_PKG_VERSION").to_owned(),
+            };
+            let json = serde_json::to_vec_pretty(&published).expect("texts, numbers and dates are JSON");
+            store.put(&entry, json.into()).await.map_err(|error| refuse("write", &entry, error))?;
+            Ok(Receipt { rows, rows_deleted: old.map(|old| old.rows), bytes, unchanged })
+        })
+    }
+}

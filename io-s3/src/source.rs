@@ -1,0 +1,167 @@
+//! Objects below a place as a source of Parquet.
+//!
+//! ```text
+//!  ranges of one row group ── those close together become one request ── each pinned to the listed ETag ── cut apart
+//! ```
+//!
+//! The store's client tries again what may succeed (throttling, 5xx, broken bodies) with growing pauses. What
+//! remains is an error: an object that has changed or vanished is never spliced, and never taken for empty.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use daysum_core::port::{ListRequest, ObjectMeta, Source};
+use daysum_core::{BoxFuture, BoxStream, Error, Result};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange};
+
+use crate::open::Place;
+
+/// Ranges that are no further apart than this are one request: a round trip costs more than the bytes between.
+const GAP: u64 = 16 * 1024;
+
+/// Requests for one row group under way at once.
+const REQUESTS: usize = 8;
+
+/// Everything below a place. Keys are relative to its prefix.
+#[derive(Debug, Clone)]
+pub struct ObjectStoreSource {
+    place: Place,
+}
+
+impl ObjectStoreSource {
+    /// A source over this place.
+    pub fn new(place: Place) -> Self {
+        Self { place }
+    }
+
+    /// User metadata such as `reportdatestart`, lower-case (SPEC 1.2).
+    pub async fn metadata(&self, object: &ObjectMeta) -> Result<ObjectMeta> {
+        let options = GetOptions { if_match: object.version.clone(), head: true, ..GetOptions::default() };
+        let answer = self.place.store.get_opts(&self.path(&object.key)?, options).await;
+        let answer = answer.map_err(|error| refuse("read the metadata of", &object.key, error))?;
+        let metadata = answer.attributes.iter().filter_map(|(name, value)| match name {
+            object_store::Attribute::Metadata(name) => Some((name.to_lowercase(), value.to_string())),
+            _ => None,
+        });
+        Ok(ObjectMeta { metadata: metadata.collect(), ..object.clone() })
+    }
+
+    fn path(&self, key: &str) -> Result<Path> {
+        let prefix = self.place.prefix.as_ref();
+        let whole = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}/{key}") };
+        Path::parse(whole).map_err(|error| Error::port("source", format!("read {key:?}"), false, error))
+    }
+
+    async fn fetch(&self, path: &Path, object: &ObjectMeta, range: Range<u64>) -> Result<Bytes> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range.clone())),
+            if_match: object.version.clone(),
+            ..GetOptions::default()
+        };
+        let answer = self.place.store.get_opts(path, options).await;
+        let answer = answer.map_err(|error| refuse("read", &object.key, error))?;
+        // Not every server heeds If-Match.
+        if object.version.is_some() && answer.meta.e_tag != object.version {
+            return Err(changed(&object.key));
+        }
+        let told = answer.range.clone();
+        let bytes = answer.bytes().await.map_err(|error| refuse("read", &object.key, error))?;
+        if told != range || bytes.len() as u64 != range.end - range.start {
+            let reason =
+                format!("asked for bytes {range:?}, the server sent {} bytes of {told:?}", bytes.len());
+            return Err(Error::port("source", format!("read {}", object.key), true, reason));
+        }
+        Ok(bytes)
+    }
+}
+
+impl Source for ObjectStoreSource {
+    fn list<'a>(&'a self, request: &'a ListRequest) -> BoxStream<'a, Result<ObjectMeta>> {
+        let below = match self.path(&request.prefix) {
+            Ok(below) => below,
+            Err(error) => return stream::iter([Err(error)]).boxed(),
+        };
+        let own = self.place.prefix.as_ref().len();
+        let listed = self.place.store.list(Some(&below)).map(move |object| {
+            let object = object.map_err(|error| refuse("list", "the input", error))?;
+            Ok(ObjectMeta {
+                key: object.location.as_ref()[own..].trim_start_matches('/').to_owned(),
+                size: object.size,
+                version: object.e_tag,
+                metadata: Default::default(),
+            })
+        });
+        listed.boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        object: &'a ObjectMeta,
+        ranges: &'a [Range<u64>],
+    ) -> BoxFuture<'a, Result<Vec<Bytes>>> {
+        Box::pin(async move {
+            let path = self.path(&object.key)?;
+            let requests = coalesce(ranges);
+            let fetched: Vec<Bytes> = stream::iter(requests.clone())
+                .map(|range| self.fetch(&path, object, range))
+                .buffered(REQUESTS)
+                .try_collect()
+                .await?;
+            let cut = |range: &Range<u64>| {
+                let at = requests.partition_point(|request| request.start <= range.start) - 1;
+                let start = (range.start - requests[at].start) as usize;
+                fetched[at].slice(start..start + (range.end - range.start) as usize)
+            };
+            Ok(ranges.iter().map(cut).collect())
+        })
+    }
+}
+
+/// The requests that cover all ranges, in order and apart from each other.
+fn coalesce(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_by_key(|range| range.start);
+    let mut requests: Vec<Range<u64>> = Vec::new();
+    for range in sorted {
+        match requests.last_mut() {
+            Some(last) if range.start <= last.end + GAP => last.end = last.end.max(range.end),
+            _ => requests.push(range),
+        }
+    }
+    requests
+}
+
+fn changed(key: &str) -> Error {
+    let reason = "the object has changed since it was listed; run again";
+    Error::port("source", format!("read {key}"), false, reason)
+}
+
+fn refuse(operation: &str, key: &str, error: object_store::Error) -> Error {
+    use object_store::Error as Cause;
+    let reason = match &error {
+        Cause::Precondition { .. } => return changed(key),
+        Cause::NotFound { .. } => "it has vanished since it was listed; run again".to_owned(),
+        Cause::PermissionDenied { .. } => {
+            "permission denied (403); check the rights of the access key".to_owned()
+        }
+        Cause::Unauthenticated { .. } => "the credentials are refused (401)".to_owned(),
+        other => other.to_string(),
+    };
+    let retryable = matches!(error, Cause::Generic { .. } | Cause::JoinError { .. });
+    Error::port("source", format!("{operation} {key}"), retryable, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_one_request_and_strangers_are_not() {
+        let far = GAP + 101;
+        assert_eq!(coalesce(&[50..60, 0..10, far..far + 5]), [0..60, far..far + 5]);
+        assert_eq!(coalesce(&[0..100, 20..30]), [0..100]);
+        assert!(coalesce(&[]).is_empty());
+    }
+}
