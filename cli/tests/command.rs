@@ -1,31 +1,41 @@
 //! The command itself, as a shell would run it, on the golden data sets and on a real PostgreSQL.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use daysum_core::rows;
+use arrow::datatypes::Date32Type;
+use daysum_core::port::{RunId, WriteScope};
+use daysum_core::{Day, MILLIS_PER_DAY, rows};
+use daysum_io_postgres::{Database, DayScope, Schema};
 use daysum_tests::compare::{Precision, assert_same};
 use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{SCHEMA, database, shared};
+use daysum_tests::s3::{BUCKET, S3Server};
 use tempfile::TempDir;
 
 /// koku's SQL sums doubles in any order, so the last digits of its rows are no law (SPEC 4.1).
 const PRECISION: Precision = Precision::Relative(1e-9);
 
-fn daysum(arguments: &[&str]) -> Output {
+fn daysum(arguments: &[&str], variables: &[(&str, String)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_daysum"))
         .args(arguments)
         .env_clear()
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .output()
         .expect("the command was built for this test")
 }
 
 /// Runs the command, which must end with this code; what it said on stderr.
 fn ends(code: i32, arguments: &[&str]) -> String {
-    let output = daysum(arguments);
+    ends_with(code, arguments, &[])
+}
+
+fn ends_with(code: i32, arguments: &[&str], variables: &[(&str, String)]) -> String {
+    let output = daysum(arguments, variables);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "daysum {arguments:?}: {said}");
     said
@@ -97,38 +107,104 @@ fn every_golden_in_both_modes() {
     }
 }
 
+/// A database with every table, and the report period of a data set.
+fn tenant(golden: &Golden) -> (String, String) {
+    let (server, database) = (shared(), database());
+    let url = server.url(&database);
+    ends(0, &["db", "init", "--database", &url, "--schema", SCHEMA]);
+    ends(0, &["db", "check", "--database", &url, "--schema", SCHEMA]);
+    let period = golden.lookups.report_period_id.expect("goldens have one");
+    server.sql(
+        &database,
+        &format!(
+            "INSERT INTO {SCHEMA}.reporting_ocpusagereportperiod (id, cluster_id, cluster_alias, \
+             report_period_start, report_period_end, provider_id) VALUES ({period}, 'c', 'a', \
+             '2025-11-01', '2025-12-01', '{}')",
+            golden.lookups.source_uuid
+        ),
+    );
+    (database, url)
+}
+
 #[test]
-fn the_golden_rows_in_postgresql_and_nothing_to_write_the_second_time() {
-    let server = shared();
+fn every_golden_from_s3_to_postgresql_and_nothing_to_write_the_second_time() {
+    let s3 = S3Server::start();
     for golden in Golden::all() {
-        let (input, lookups) = self::golden(&golden.name);
-        let database = database();
-        let url = server.url(&database);
-        ends(0, &["db", "init", "--database", &url, "--schema", SCHEMA]);
-        ends(0, &["db", "check", "--database", &url, "--schema", SCHEMA]);
-        let period = golden.lookups.report_period_id.expect("goldens have one");
-        server.sql(
-            &database,
-            &format!(
-                "INSERT INTO {SCHEMA}.reporting_ocpusagereportperiod (id, cluster_id, cluster_alias, \
-                 report_period_start, report_period_end, provider_id) VALUES ({period}, 'c', 'a', \
-                 '2025-11-01', '2025-12-01', '{}')",
-                golden.lookups.source_uuid
-            ),
-        );
-        let run = ["run", text(&input), "--lookups", text(&lookups), "--database", &url, "--schema", SCHEMA];
-        ends(0, &run);
-        let count = || {
-            let sql = format!(
-                "SELECT count(*), min(xmin::text), max(xmin::text) FROM {SCHEMA}.reporting_ocpusagelineitem_daily_summary"
-            );
-            server.sql(&database, &sql)
+        let (_, lookups) = self::golden(&golden.name);
+        let (database, url) = tenant(&golden);
+        s3.place_files(&golden.name, &golden.files);
+        let input = format!("s3://{BUCKET}/{}", golden.name);
+        let run = ["run", &input, "--lookups", text(&lookups), "--database", &url, "--schema", SCHEMA];
+        ends_with(0, &run, &s3.variables());
+        let days: BTreeSet<Day> = golden.expected["usage_start"]
+            .as_primitive::<Date32Type>()
+            .values()
+            .iter()
+            .map(|days| Day::from_millis(i64::from(*days) * MILLIS_PER_DAY))
+            .collect();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let schema = Schema::new(SCHEMA).expect("a good name");
+        let mut connection = Database::new(shared().config(&database), schema);
+        let stored: Vec<RecordBatch> = days
+            .into_iter()
+            .map(|day| {
+                let scope = WriteScope {
+                    source_uuid: golden.lookups.source_uuid.to_lowercase(),
+                    report_period_id: golden.lookups.report_period_id,
+                    day,
+                    inputs: Vec::new(),
+                    fingerprint: String::new(),
+                    run: RunId(String::new()),
+                };
+                let scope = DayScope::try_from(&scope).expect("a period");
+                runtime.block_on(connection.read_day(&scope)).expect("the rows of the day")
+            })
+            .collect();
+        let stored = concat_batches(&rows::schema(), &stored).expect("one schema");
+        // The table keeps 15 places after the point.
+        assert_same(&golden.name, &golden.expected, &stored, Precision::Stored);
+        let written = || {
+            let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+            shared()
+                .sql(&database, &format!("SELECT count(*), min(xmin::text), max(xmin::text) FROM {table}"))
         };
-        let first = count();
-        assert!(first.starts_with(&golden.expected.num_rows().to_string()), "{}: {first}", golden.name);
-        ends(0, &run);
-        assert_eq!(count(), first, "the second run writes no row");
+        let first = written();
+        ends_with(0, &run, &s3.variables());
+        assert_eq!(written(), first, "the second run writes no row");
     }
+}
+
+#[test]
+fn what_koku_knows_is_asked_of_the_database() {
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (database, url) = tenant(&golden);
+    let keys = golden.lookups.enabled_tag_keys.iter().map(|key| {
+        format!(
+            "INSERT INTO {SCHEMA}.reporting_enabledtagkeys (uuid, key, enabled, provider_type) \
+             VALUES (gen_random_uuid(), '{key}', true, 'OCP');"
+        )
+    });
+    shared().sql(&database, &keys.collect::<String>());
+    let (input, _) = self::golden("gen-small");
+    let source = golden.lookups.source_uuid.clone();
+    let run = [
+        "run",
+        text(&input),
+        "--database",
+        &url,
+        "--schema",
+        SCHEMA,
+        "--source",
+        &source,
+        "--month",
+        "2025-11",
+    ];
+    let said = ends(0, &run);
+    assert!(said.contains("2 days"), "{said}");
+    let status =
+        ["status", "--database", &url, "--schema", SCHEMA, "--source", &source, "--month", "2025-11"];
+    ends(0, &status);
+    assert!(ends(0, &run).contains("days whose inputs are those"));
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl ObjectStoreSource {
 
     /// User metadata such as `reportdatestart`, lower-case (SPEC 1.2).
     pub async fn metadata(&self, object: &ObjectMeta) -> Result<ObjectMeta> {
-        let options = GetOptions { if_match: object.version.clone(), head: true, ..GetOptions::default() };
+        let options = GetOptions { if_match: pinned(object), head: true, ..GetOptions::default() };
         let answer = self.place.store.get_opts(&self.path(&object.key)?, options).await;
         let answer = answer.map_err(|error| refuse("read the metadata of", &object.key, error))?;
         let metadata = answer.attributes.iter().filter_map(|(name, value)| match name {
@@ -57,13 +57,14 @@ impl ObjectStoreSource {
     async fn fetch(&self, path: &Path, object: &ObjectMeta, range: Range<u64>) -> Result<Bytes> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
-            if_match: object.version.clone(),
+            if_match: pinned(object),
             ..GetOptions::default()
         };
         let answer = self.place.store.get_opts(path, options).await;
         let answer = answer.map_err(|error| refuse("read", &object.key, error))?;
-        // Not every server heeds If-Match.
-        if object.version.is_some() && answer.meta.e_tag != object.version {
+        // Not every server heeds If-Match, and not every one lists ETags.
+        let now = [answer.meta.e_tag.clone(), Some(modified(&answer.meta))];
+        if object.version.is_some() && !now.contains(&object.version) {
             return Err(changed(&object.key));
         }
         let told = answer.range.clone();
@@ -89,7 +90,7 @@ impl Source for ObjectStoreSource {
             Ok(ObjectMeta {
                 key: object.location.as_ref()[own..].trim_start_matches('/').to_owned(),
                 size: object.size,
-                version: object.e_tag,
+                version: Some(object.e_tag.clone().unwrap_or_else(|| modified(&object))),
                 metadata: Default::default(),
             })
         });
@@ -133,6 +134,16 @@ fn coalesce(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     requests
 }
 
+/// What stands for an ETag where a listing has none. Headers tell whole seconds only.
+fn modified(object: &object_store::ObjectMeta) -> String {
+    format!("modified {}, {} bytes", object.last_modified.timestamp(), object.size)
+}
+
+/// The listed ETag, if it is one.
+fn pinned(object: &ObjectMeta) -> Option<String> {
+    object.version.clone().filter(|version| version.ends_with('"'))
+}
+
 fn changed(key: &str) -> Error {
     let reason = "the object has changed since it was listed; run again";
     Error::port("source", format!("read {key}"), false, reason)
@@ -161,7 +172,7 @@ mod tests {
     fn neighbours_are_one_request_and_strangers_are_not() {
         let far = GAP + 101;
         assert_eq!(coalesce(&[50..60, 0..10, far..far + 5]), [0..60, far..far + 5]);
-        assert_eq!(coalesce(&[0..100, 20..30]), [0..100]);
+        assert_eq!(coalesce(&[0..100, 20..30, far * 2..far * 3]), [0..100, far * 2..far * 3]);
         assert!(coalesce(&[]).is_empty());
     }
 }

@@ -6,4 +6,5 @@ mod golden;
 mod laws;
 mod oracle_goldens;
 mod postgres;
+mod s3;
 mod spec;

@@ -21,6 +21,8 @@ pub enum Precision {
     Bits,
     /// Within this much relative to the larger one; labels as parsed JSON.
     Relative(f64),
+    /// As numeric(33,15) and jsonb keep it: 1e-9 relative, or 1e-15; labels as parsed JSON.
+    Stored,
 }
 
 /// At most this many differing rows are shown.
@@ -251,6 +253,9 @@ fn same(ours: Option<f64>, theirs: Option<f64>, precision: Precision, scale: f64
     match (ours, theirs, precision) {
         (None, None, _) => true,
         (Some(ours), Some(theirs), Precision::Bits) => ours.to_bits() == theirs.to_bits(),
+        (Some(ours), Some(theirs), Precision::Stored) => {
+            (ours - theirs).abs() <= f64::max(1e-15, 1e-9 * ours.abs().max(theirs.abs()))
+        }
         (Some(ours), Some(theirs), Precision::Relative(tolerance)) => {
             (ours - theirs).abs() <= tolerance * ours.abs().max(theirs.abs()).max(scale)
         }

@@ -8,4 +8,5 @@ pub mod fixture;
 pub mod golden;
 pub mod oracle;
 pub mod postgres;
+pub mod s3;
 pub mod summary;
