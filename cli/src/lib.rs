@@ -1,5 +1,7 @@
-//! The parts of the `daysum` command that other programs can use: configuration, and the engine on threads.
+//! The parts of the `daysum` command that other programs can use: configuration, the engine on threads, and
+//! synthetic clusters.
 
 pub mod config;
 pub mod counting;
 pub mod engine;
+pub mod synth;

@@ -5,6 +5,8 @@
 
 mod args;
 mod db;
+mod generate;
+mod inspect;
 mod output;
 mod report;
 mod run;
@@ -31,6 +33,10 @@ struct Cli {
 enum Command {
     /// Summarises koku's Parquet into one file, or one replaced day of the database table, per day.
     Run(run::RunArgs),
+    /// Writes a synthetic cluster as koku-shaped Parquet.
+    Generate(generate::GenerateArgs),
+    /// Says what Parquet files are: table, days, columns, distinct texts.
+    Inspect(inspect::InspectArgs),
     /// The database's tables.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -66,6 +72,12 @@ fn main() -> ExitCode {
         0
     };
     let ended = match command {
+        Command::Generate(args) => generate::run(&args).map(told),
+        Command::Inspect(args) => {
+            let (said, code) = inspect::run(&args);
+            told(said);
+            Ok(code)
+        }
         Command::Db(command) => db::db(&common, &command).map(|(said, code)| {
             told(said);
             code

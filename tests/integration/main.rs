@@ -2,6 +2,7 @@
 
 mod architecture;
 mod corpus;
+mod generate;
 mod golden;
 mod laws;
 mod oracle_goldens;

@@ -1,0 +1,176 @@
+//! `daysum inspect`: what a Parquet file is, before anybody folds it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Int32Type;
+use clap::Args;
+use comfy_table::{Cell, Table};
+use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep, Footer};
+use daysum_core::drive::read_footer;
+use daysum_core::port::{ObjectMeta, Source};
+use daysum_core::schema::{FactKind, Grain};
+use daysum_core::{Day, Result};
+use daysum_io_s3::LocalSource;
+use futures::executor::block_on;
+use serde::Serialize;
+
+/// Which files.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Parquet files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// One JSON document instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a file is.
+#[derive(Debug, Serialize)]
+struct Inspected {
+    file: PathBuf,
+    table: String,
+    grain: &'static str,
+    rows: u64,
+    row_groups: usize,
+    first_day: Option<Day>,
+    last_day: Option<Day>,
+    columns: Vec<Column>,
+}
+
+#[derive(Debug, Serialize)]
+struct Column {
+    name: String,
+    #[serde(rename = "type")]
+    data_type: String,
+    compressed_bytes: i64,
+    /// Whether a run fetches it.
+    read: bool,
+    /// Distinct texts in the file.
+    distinct: Option<usize>,
+}
+
+/// Every file that can be read is shown; the code is 1 if one cannot.
+pub(crate) fn run(args: &InspectArgs) -> (String, u8) {
+    let (mut found, mut code) = (Vec::new(), 0);
+    for file in &args.files {
+        match inspect(file) {
+            Ok(inspected) => found.push(inspected),
+            Err(error) => {
+                eprintln!("daysum: {error}");
+                code = 1;
+            }
+        }
+    }
+    let said = if args.json {
+        serde_json::to_string_pretty(&found).expect("names and numbers are JSON")
+    } else {
+        found.iter().map(text).collect::<Vec<_>>().join("\n\n")
+    };
+    (said, code)
+}
+
+fn inspect(file: &Path) -> Result<Inspected> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let source = LocalSource::new(directory)?;
+    let size = std::fs::metadata(file)
+        .map_err(|error| {
+            daysum_core::Error::port("source", format!("open {}", file.display()), false, error)
+        })?
+        .len();
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let object = ObjectMeta { key: name, size, ..ObjectMeta::default() };
+    let footer = block_on(read_footer(&source, &object))?;
+    let table = footer.table()?;
+    // As a run reads it where no daily file is there.
+    let kind = FactKind::of(table, footer.grain(), false);
+    let groups = kind.map(|kind| footer.row_groups(kind)).unwrap_or_default();
+    let days = groups.iter().filter_map(|group| group.days);
+    let distinct =
+        kind.map_or_else(|| Ok(BTreeMap::new()), |kind| distinct(&source, &object, &footer, kind))?;
+    let columns = footer.schema().fields().iter().enumerate().map(|(at, field)| {
+        let bytes = footer.metadata().row_groups().iter().map(|group| group.column(at).compressed_size());
+        Column {
+            name: field.name().clone(),
+            data_type: field.data_type().to_string(),
+            compressed_bytes: bytes.sum(),
+            read: kind.is_some_and(|kind| kind.columns().iter().any(|column| column.name == field.name())),
+            distinct: distinct.get(field.name()).copied(),
+        }
+    });
+    Ok(Inspected {
+        file: file.to_owned(),
+        table: format!("{table:?}"),
+        grain: if footer.grain() == Grain::Daily { "daily" } else { "hourly" },
+        rows: footer.metadata().file_metadata().num_rows().max(0) as u64,
+        row_groups: footer.metadata().num_row_groups(),
+        first_day: days.clone().map(|days| days.0).min(),
+        last_day: days.map(|days| days.1).max(),
+        columns: columns.collect(),
+    })
+}
+
+/// Distinct texts by column.
+fn distinct(
+    source: &LocalSource,
+    object: &ObjectMeta,
+    footer: &Footer,
+    kind: FactKind,
+) -> Result<BTreeMap<String, usize>> {
+    let mut texts: BTreeMap<String, std::collections::HashSet<String>> = BTreeMap::new();
+    let mut seen: BTreeMap<String, Arc<dyn Array>> = BTreeMap::new();
+    for group in footer.row_groups(kind) {
+        let mut decoder = ChunkDecoder::new(footer, kind, group.index, BATCH_ROWS)?;
+        loop {
+            match decoder.step()? {
+                ChunkStep::Need(ranges) => {
+                    let bytes = block_on(source.read(object, &ranges))?;
+                    decoder.supply(ranges, bytes)?;
+                }
+                ChunkStep::Done => break,
+                ChunkStep::Batch(batch) => {
+                    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+                        let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() else { continue };
+                        // Batches of a row group share their dictionary.
+                        let last = seen.insert(field.name().clone(), dictionary.values().clone());
+                        if !last.is_some_and(|last| Arc::ptr_eq(&last, dictionary.values())) {
+                            let values =
+                                dictionary.values().as_string::<i32>().iter().flatten().map(str::to_owned);
+                            texts.entry(field.name().clone()).or_default().extend(values);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(texts.into_iter().map(|(name, texts)| (name, texts.len())).collect())
+}
+
+fn text(inspected: &Inspected) -> String {
+    let mut table = Table::new();
+    table.set_header(["column", "type", "bytes", "read", "distinct"]);
+    for column in &inspected.columns {
+        table.add_row([
+            Cell::new(&column.name),
+            Cell::new(&column.data_type),
+            Cell::new(column.compressed_bytes),
+            Cell::new(if column.read { "yes" } else { "" }),
+            Cell::new(column.distinct.map(|distinct| distinct.to_string()).unwrap_or_default()),
+        ]);
+    }
+    let days = match (inspected.first_day, inspected.last_day) {
+        (Some(first), Some(last)) => format!("{first} to {last}"),
+        _ => "days unknown".to_owned(),
+    };
+    format!(
+        "{}\n{} ({}), {} rows in {} row groups, {days}\n{table}",
+        inspected.file.display(),
+        inspected.table,
+        inspected.grain,
+        inspected.rows,
+        inspected.row_groups
+    )
+}
