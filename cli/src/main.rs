@@ -47,6 +47,12 @@ enum Command {
     /// The settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Says what a run would read and replace, and writes nothing.
+    Plan(run::RunArgs),
+    /// Says which rows of the database a run would change, as JSON. Exit code 1 where any would.
+    Diff(run::RunArgs),
+    /// Computes every day again and compares it with the database. Exit code 1 where anything differs.
+    Verify(run::RunArgs),
     /// Folds an input, or part of one, into a state file.
     Fold(states::FoldArgs),
     /// Merges state files into one.
@@ -71,6 +77,10 @@ fn main() -> ExitCode {
         show::line(&said);
         0
     };
+    let coded = |(said, code): (String, u8)| {
+        show::line(&said);
+        code
+    };
     let ended = match command {
         Command::Generate(args) => generate::run(&args).map(told),
         Command::Inspect(args) => {
@@ -78,16 +88,16 @@ fn main() -> ExitCode {
             told(said);
             Ok(code)
         }
-        Command::Db(command) => db::db(&common, &command).map(|(said, code)| {
-            told(said);
-            code
-        }),
+        Command::Db(command) => db::db(&common, &command).map(coded),
         Command::Status(selection) => db::status(&common, &selection).map(told),
         Command::Quarantine(args) => db::quarantine(&common, &args).map(told),
         Command::Config(ConfigCommand::Show) => common.load(&[]).map(|(config, notes)| {
             notes.iter().for_each(|note| eprintln!("daysum: {note}"));
             told(config.to_yaml())
         }),
+        Command::Plan(args) => run::plan(&common, &args).map(told),
+        Command::Diff(args) => run::compare(&common, &args, true).map(coded),
+        Command::Verify(args) => run::compare(&common, &args, false).map(coded),
         Command::Fold(args) => states::fold(&common, &args).map(told),
         Command::Merge(args) => states::merge(&args).map(told),
         Command::Finalise(args) => states::finalise(&common, &args).map(told),

@@ -3,14 +3,26 @@
 use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, WriteScope};
 use daysum_core::rows::{RowsDigest, RowsFormat};
 use daysum_core::{Day, DaySummary, Result};
-use daysum_io_postgres::{PostgresConfig, PostgresQuarantine, PostgresSink, Schema, SinkOptions};
+use daysum_io_postgres::{
+    Database, DayDiff, DayScope, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Schema,
+    SinkOptions,
+};
 use daysum_io_s3::{ObjectStoreSink, Place};
 
 /// An open output.
 #[derive(Debug)]
 pub(crate) enum Output {
     Files(ObjectStoreSink),
-    Database { sink: Box<PostgresSink>, quarantine: Box<PostgresQuarantine> },
+    Database {
+        sink: Box<PostgresSink>,
+        quarantine: Box<PostgresQuarantine>,
+    },
+    /// Nothing is written: days are compared with what is stored.
+    Comparison {
+        sink: Box<PostgresSink>,
+        stored: Box<Database>,
+        differences: Vec<(Day, DayDiff)>,
+    },
 }
 
 impl Output {
@@ -25,6 +37,14 @@ impl Output {
         }
     }
 
+    pub(crate) fn comparison(config: PostgresConfig, schema: Schema) -> Self {
+        Self::Comparison {
+            sink: Box::new(PostgresSink::new(config.clone(), schema.clone(), SinkOptions::default())),
+            stored: Box::new(Database::new(config, schema)),
+            differences: Vec::new(),
+        }
+    }
+
     /// The ledger of these days.
     pub(crate) async fn published(
         &mut self,
@@ -34,11 +54,13 @@ impl Output {
     ) -> Result<Vec<Published>> {
         match self {
             Self::Files(sink) => sink.published(source_uuid, first, last).await,
-            Self::Database { sink, .. } => sink.published(source_uuid, first, last).await,
+            Self::Database { sink, .. } | Self::Comparison { sink, .. } => {
+                sink.published(source_uuid, first, last).await
+            }
         }
     }
 
-    /// Replaces a day.
+    /// Replaces a day, or compares it.
     pub(crate) async fn publish(&mut self, scope: &WriteScope, day: &DaySummary) -> Result<Receipt> {
         match self {
             Self::Files(sink) => {
@@ -51,13 +73,21 @@ impl Output {
             Self::Database { sink, .. } => {
                 sink.publish_day(scope, || Ok(std::iter::once(Ok(day.rows.clone())))).await
             }
+            Self::Comparison { stored, differences, .. } => {
+                let scope = DayScope::try_from(scope)?;
+                let rows = std::slice::from_ref(&day.rows);
+                let diff = stored.diff_day(&scope, rows, NumericMode::default()).await?;
+                let unchanged = diff.is_empty();
+                differences.push((scope.day, diff));
+                Ok(Receipt { rows: day.rows.num_rows() as u64, unchanged, ..Receipt::default() })
+            }
         }
     }
 
     /// Remembers what was left out. Files have no quarantine of their own: the report and the exit code tell.
     pub(crate) async fn quarantine(&mut self, entry: &QuarantineEntry) -> Result<()> {
         match self {
-            Self::Files(_) => Ok(()),
+            Self::Files(_) | Self::Comparison { .. } => Ok(()),
             Self::Database { quarantine, .. } => quarantine.put(entry).await,
         }
     }

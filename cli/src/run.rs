@@ -61,9 +61,98 @@ pub(crate) struct RunArgs {
     selection: Selection,
 }
 
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Days are replaced.
+    Publish,
+    /// Nothing is written.
+    Look,
+}
+
 /// Runs; the report is written to `--report` whatever was held back.
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     let started = Instant::now();
+    let (config, runtime) = (load(common, args)?, runtime()?);
+    let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Publish))?;
+    let mut report = job.report(&config);
+    let schedule = runtime.block_on(job.plan(&mut report, args.force, Purpose::Publish))?;
+    report.seconds.plan = started.elapsed().as_secs_f64();
+    job.fold(schedule, &runtime, &mut report)?;
+    report.bytes_read = job.source.bytes();
+    report.peak_rss_bytes = peak_rss_bytes();
+    report.seconds.total = started.elapsed().as_secs_f64();
+    if let Some(path) = &config.run.report {
+        report.write(path)?;
+    }
+    Ok(report)
+}
+
+/// `daysum plan`: what a run would read and replace.
+pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
+    let (config, runtime) = (load(common, args)?, runtime()?);
+    let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Look))?;
+    let mut report = job.report(&config);
+    let schedule = runtime.block_on(job.plan(&mut report, args.force, Purpose::Look))?;
+    let units = schedule.units();
+    let (rows, bytes) =
+        units.iter().fold((0, 0), |sum, unit| (sum.0 + unit.row_group.rows, sum.1 + unit.row_group.bytes));
+    let days: BTreeSet<Day> =
+        schedule.inputs().into_keys().filter(|day| !schedule.held().contains(day)).collect();
+    let listed = |days: &BTreeSet<Day>| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let mut lines = vec![
+        format!(
+            "read       {} row groups, {rows} rows, {bytes} bytes, of {} objects",
+            units.len(),
+            report.objects
+        ),
+        format!("replace    {} days  {}", days.len(), listed(&days)),
+        format!("unchanged  {} days  {}", report.days_unchanged.len(), listed(&report.days_unchanged)),
+        format!("held back  {} days  {}", report.days_held.len(), listed(&report.days_held)),
+    ];
+    lines.extend(report.quarantined.iter().map(|bad| format!("unreadable {}", bad.reason)));
+    Ok(lines.join("\n"))
+}
+
+/// `daysum diff` and `daysum verify`: computes every day again and compares it with the database. The code is
+/// 1 where anything differs, 3 where a day could not be computed.
+pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Result<(String, u8)> {
+    let (config, runtime) = (load(common, args)?, runtime()?);
+    let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Look))?;
+    if !matches!(job.output, Output::Comparison { .. }) {
+        return Err(wrong("diff and verify compare with a database: give --database URL and no --output"));
+    }
+    let mut report = job.report(&config);
+    let schedule = runtime.block_on(job.plan(&mut report, true, Purpose::Look))?;
+    job.fold(schedule, &runtime, &mut report)?;
+    let Output::Comparison { differences, .. } = &mut job.output else {
+        return Err(wrong("diff and verify compare with a database"));
+    };
+    differences.sort_by_key(|(day, _)| *day);
+    let mut lines = Vec::new();
+    for (day, diff) in differences.iter() {
+        let (added, removed, changed) = (diff.added.len(), diff.removed.len(), diff.changed.len());
+        lines.push(format!(
+            "{day}  {} same, {added} added, {removed} removed, {changed} changed",
+            diff.unchanged
+        ));
+        if show_rows && !diff.is_empty() {
+            lines.push(serde_json::to_string_pretty(diff).expect("names and numbers are JSON"));
+        }
+    }
+    lines.extend(report.quarantined.iter().map(|bad| format!("unreadable {}", bad.reason)));
+    let differs = differences.iter().any(|(_, diff)| !diff.is_empty());
+    let code = if differs {
+        1
+    } else if report.days_held.is_empty() {
+        0
+    } else {
+        3
+    };
+    Ok((lines.join("\n"), code))
+}
+
+fn load(common: &Common, args: &RunArgs) -> Result<Config> {
     let mut settings = args.selection.settings();
     settings.extend([
         ("run.input", args.input.clone()),
@@ -79,19 +168,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     for note in notes {
         tracing::warn!("{note}");
     }
-    let runtime = runtime()?;
-    let mut job = runtime.block_on(Job::prepare(&config, args))?;
-    let mut report = job.report(&config);
-    let schedule = runtime.block_on(job.plan(&mut report, args.force))?;
-    report.seconds.plan = started.elapsed().as_secs_f64();
-    job.fold(schedule, &runtime, &mut report)?;
-    report.bytes_read = job.source.bytes();
-    report.peak_rss_bytes = peak_rss_bytes();
-    report.seconds.total = started.elapsed().as_secs_f64();
-    if let Some(path) = &config.run.report {
-        report.write(path)?;
-    }
-    Ok(report)
+    Ok(config)
 }
 
 /// Everything that a run holds on to.
@@ -107,7 +184,7 @@ struct Job {
 }
 
 impl Job {
-    async fn prepare(config: &Config, args: &RunArgs) -> Result<Self> {
+    async fn prepare(config: &Config, args: &RunArgs, purpose: Purpose) -> Result<Self> {
         let database = config.postgresql.connection()?;
         let mut lookups = lookups_of(config, &args.selection, database.clone()).await?;
         let fold =
@@ -126,8 +203,13 @@ impl Job {
                     .clone()
                     .ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?;
                 let schema = Schema::new(schema)?;
-                ensure_period(&mut lookups, &fold, &database, &schema).await?;
-                Output::database(database, schema)
+                match purpose {
+                    Purpose::Publish => {
+                        ensure_period(&mut lookups, &fold, &database, &schema).await?;
+                        Output::database(database, schema)
+                    }
+                    Purpose::Look => Output::comparison(database, schema),
+                }
             }
             (None, None) => return Err(wrong("no output: give --output DIR or --database URL")),
         };
@@ -166,7 +248,7 @@ impl Job {
     }
 
     /// Lists, reads footers, and leaves out what is published already.
-    async fn plan(&mut self, report: &mut Report, force: bool) -> Result<Schedule> {
+    async fn plan(&mut self, report: &mut Report, force: bool, purpose: Purpose) -> Result<Schedule> {
         let objects = drive::list(&self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.lookups.source_uuid.to_lowercase(), first, last).await?;
@@ -183,7 +265,9 @@ impl Job {
         for bad in &plan.unreadable {
             let days = bad.days.unwrap_or((first, last));
             let entry = entry(&bad.error, Some(&bad.meta), Some(days), &self.lookups, &self.run);
-            self.output.quarantine(&entry).await?;
+            if purpose == Purpose::Publish {
+                self.output.quarantine(&entry).await?;
+            }
             report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
         }
         let mut schedule = Schedule::new(plan, self.fold.clone());

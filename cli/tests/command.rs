@@ -205,6 +205,19 @@ fn what_koku_knows_is_asked_of_the_database() {
         ["status", "--database", &url, "--schema", SCHEMA, "--source", &source, "--month", "2025-11"];
     ends(0, &status);
     assert!(ends(0, &run).contains("days whose inputs are those"));
+
+    let with = |verb| [&[verb], &run[1..]].concat();
+    let said = |verb| String::from_utf8(daysum(&with(verb), &[]).stdout).expect("text");
+    assert!(said("plan").contains("replace    0 days") && said("plan").contains("unchanged  2 days"));
+    ends(0, &with("verify"));
+    let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+    let change = "SET pod_usage_cpu_core_hours = 1 + pod_usage_cpu_core_hours";
+    shared().sql(
+        &database,
+        &format!("UPDATE {table} {change} WHERE uuid = (SELECT uuid FROM {table} WHERE data_source = 'Pod' LIMIT 1)"),
+    );
+    ends(1, &with("verify"));
+    assert!(said("diff").contains("pod_usage_cpu_core_hours"));
 }
 
 #[test]
