@@ -1,0 +1,146 @@
+//! kill -9 at random moments: a day is the old one or the new one, never between, and the rerun completes it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use daysum_tests::golden::{Golden, read_parquet};
+use daysum_tests::postgres::{SCHEMA, database, shared};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+const KILLS: u32 = 500;
+const SOURCE: &str = "gen-small";
+
+fn start(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_daysum"))
+        .args(arguments)
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command was built for this test")
+}
+
+fn completes(arguments: &[&str]) -> Duration {
+    let started = Instant::now();
+    let ended = start(arguments).wait().expect("it ends");
+    assert_eq!(ended.code(), Some(0), "daysum {arguments:?}");
+    started.elapsed()
+}
+
+/// Starts the command and kills it at a moment of its usual life; whether it was still alive.
+fn killed(arguments: &[&str], usual: Duration, random: &mut StdRng) -> bool {
+    let mut child = start(arguments);
+    std::thread::sleep(usual.mul_f64(random.random::<f64>() * 1.1));
+    let alive = child.try_wait().expect("its state is known").is_none();
+    child.kill().expect("a child may be killed");
+    child.wait().expect("it is gone");
+    alive
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are UTF-8")
+}
+
+#[test]
+fn a_killed_writer_leaves_whole_days_in_postgresql() {
+    let golden = Golden::read(&Golden::root().join(SOURCE));
+    let root = Golden::root().join(SOURCE);
+    let (input, lookups) = (root.join("input"), root.join("params.json"));
+    let database = database();
+    let url = shared().url(&database);
+    completes(&["db", "init", "--database", &url, "--schema", SCHEMA]);
+    shared().sql(
+        &database,
+        &format!(
+            "INSERT INTO {SCHEMA}.reporting_ocpusagereportperiod (id, cluster_id, cluster_alias, \
+             report_period_start, report_period_end, provider_id) VALUES ({}, 'c', 'a', \
+             '2025-11-01', '2025-12-01', '{}')",
+            golden.lookups.report_period_id.expect("goldens have one"),
+            golden.lookups.source_uuid
+        ),
+    );
+    let run = |alias| {
+        [
+            "run",
+            text(&input),
+            "--lookups",
+            text(&lookups),
+            "--database",
+            &url,
+            "--schema",
+            SCHEMA,
+            "--force",
+            "--cluster-alias",
+            alias,
+        ]
+    };
+    let usual = completes(&run("old"));
+    let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+    let days = || {
+        let sql = format!(
+            "SELECT usage_start, count(*), count(DISTINCT cluster_alias) FROM {table} GROUP BY 1 ORDER BY 1"
+        );
+        shared().sql(&database, &sql)
+    };
+    let whole = days();
+    let mut random = StdRng::seed_from_u64(9);
+    let mut met = 0;
+    for kill in 0..KILLS {
+        met += u32::from(killed(&run(if kill % 2 == 0 { "new" } else { "old" }), usual, &mut random));
+        assert_eq!(days(), whole, "after kill {kill}");
+    }
+    assert!(met > KILLS / 2, "only {met} of {KILLS} runs were alive when they were killed");
+    completes(&run("new"));
+    assert_eq!(days(), whole);
+    let verify =
+        ["verify", text(&input), "--lookups", text(&lookups), "--database", &url, "--schema", SCHEMA];
+    completes(&[&verify[..], &["--cluster-alias", "new"]].concat());
+}
+
+#[test]
+fn a_killed_writer_leaves_whole_files() {
+    let root = Golden::root().join(SOURCE);
+    let (input, lookups) = (root.join("input"), root.join("params.json"));
+    let output = tempfile::tempdir().expect("a directory");
+    let run = |alias| {
+        [
+            "run",
+            text(&input),
+            "--lookups",
+            text(&lookups),
+            "--output",
+            text(output.path()),
+            "--force",
+            "--cluster-alias",
+            alias,
+        ]
+    };
+    let usual = completes(&run("old"));
+    let days = || {
+        let source =
+            fs::read_dir(output.path()).expect("the output").map(|entry| entry.expect("an entry").path());
+        let files = source.flat_map(|directory| fs::read_dir(directory).expect("a directory"));
+        let mut rows: Vec<(String, usize)> = files
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+            .map(|path| {
+                let rows = read_parquet(fs::read(&path).expect("readable").into()).num_rows();
+                (text(&path).to_owned(), rows)
+            })
+            .collect();
+        rows.sort();
+        rows
+    };
+    let whole = days();
+    assert_eq!(whole.len(), 2);
+    let mut random = StdRng::seed_from_u64(10);
+    for kill in 0..KILLS / 5 {
+        killed(&run(if kill % 2 == 0 { "new" } else { "old" }), usual, &mut random);
+        assert_eq!(days(), whole, "after kill {kill}");
+    }
+    completes(&run("new"));
+    assert_eq!(days(), whole);
+}
