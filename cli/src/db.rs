@@ -21,28 +21,23 @@ pub(crate) enum DbCommand {
 }
 
 /// What was left out.
-#[derive(Debug, Args)]
-pub(crate) struct QuarantineArgs {
-    #[command(subcommand)]
-    command: QuarantineCommand,
-    #[command(flatten)]
-    selection: Selection,
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// Every object that was left out, with the days it holds back. The next run tries each again by itself.
+    List(Selection),
+    /// Everything known of one object, as JSON.
+    Show(OneObject),
+    /// Forgets an object; if it is still unreadable the next run meets it again.
+    Drop(OneObject),
 }
 
-#[derive(Debug, Subcommand)]
-enum QuarantineCommand {
-    /// Every object that was left out, with the days it holds back.
-    List,
-    /// Everything known of one object, as JSON.
-    Show {
-        /// Its key.
-        object: String,
-    },
-    /// Forgets an object; if it is still unreadable the next run meets it again.
-    Drop {
-        /// Its key.
-        object: String,
-    },
+/// One object of a source.
+#[derive(Debug, Args)]
+pub(crate) struct OneObject {
+    /// Its key.
+    object: String,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// A database and the schema of one tenant in it.
@@ -92,30 +87,29 @@ pub(crate) fn status(common: &Common, selection: &Selection) -> Result<String> {
         .join("\n"))
 }
 
-pub(crate) fn quarantine(common: &Common, args: &QuarantineArgs) -> Result<String> {
-    let (config, lookups) = asked(common, &args.selection)?;
+pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result<String> {
+    let selection = match command {
+        QuarantineCommand::List(selection) => selection,
+        QuarantineCommand::Show(one) | QuarantineCommand::Drop(one) => &one.selection,
+    };
+    let (config, lookups) = asked(common, selection)?;
     let (database, schema) = target(&config)?;
     let source = lookups.source_uuid.to_lowercase();
     let mut quarantine = PostgresQuarantine::new(database, schema);
     runtime()?.block_on(async {
-        match &args.command {
-            QuarantineCommand::List => {
-                let entries = quarantine.list(&source).await?;
-                let lines = entries.iter().map(|entry| {
-                    let days: Vec<String> = entry.days.iter().map(ToString::to_string).collect();
-                    format!("{}  holds back {}\n  {}", entry.object, days.join(" "), entry.reason)
-                });
-                Ok(lines.chain([format!("{} objects", entries.len())]).collect::<Vec<_>>().join("\n"))
-            }
-            QuarantineCommand::Show { object } => {
-                let mut entries = quarantine.list(&source).await?;
-                entries.retain(|entry| entry.object == *object);
-                Ok(serde_json::to_string_pretty(&entries).expect("texts and dates are JSON"))
-            }
-            QuarantineCommand::Drop { object } => {
-                Ok(format!("{} entries dropped", quarantine.remove(&source, object).await?))
-            }
+        if let QuarantineCommand::Drop(one) = command {
+            return Ok(format!("{} entries dropped", quarantine.remove(&source, &one.object).await?));
         }
+        let mut entries = quarantine.list(&source).await?;
+        if let QuarantineCommand::Show(one) = command {
+            entries.retain(|entry| entry.object == one.object);
+            return Ok(serde_json::to_string_pretty(&entries).expect("texts and dates are JSON"));
+        }
+        let lines = entries.iter().map(|entry| {
+            let days: Vec<String> = entry.days.iter().map(ToString::to_string).collect();
+            format!("{}  holds back {}\n  {}", entry.object, days.join(" "), entry.reason)
+        });
+        Ok(lines.chain([format!("{} objects", entries.len())]).collect::<Vec<_>>().join("\n"))
     })
 }
 

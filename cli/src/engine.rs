@@ -30,6 +30,8 @@ pub struct Options {
     pub in_flight: u64,
     /// Whether days are only finished when everything is folded.
     pub in_memory: bool,
+    /// Whether a row group that cannot be read is left out of its days, instead of holding them back.
+    pub skip_unreadable: bool,
 }
 
 /// What the engine tells its caller, in the caller's thread.
@@ -51,8 +53,10 @@ pub enum Event {
 pub struct Rejected {
     /// The row group; `None` where a day as a whole could not be finished.
     pub unit: Option<Unit>,
-    /// First and last day that are held back.
+    /// First and last day that it touches.
     pub days: (Day, Day),
+    /// Whether those days are held back.
+    pub held: bool,
     /// Why.
     pub error: Error,
 }
@@ -151,21 +155,37 @@ impl Shared<'_> {
                 Ok(whole) => whole,
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => {
-                    lock(&self.schedule).fail(&unit);
-                    tell(Event::Rejected(Rejected { days: unit.days, unit: Some(unit), error }));
+                    let left = self.leave_out(&unit);
+                    let held = !self.options.skip_unreadable;
+                    tell(Event::Rejected(Rejected { days: unit.days, unit: Some(unit), held, error }));
+                    self.hand_over(left, &tell)?;
                     continue;
                 }
             };
             tell(Event::Folded { rows: unit.row_group.rows });
-            if self.options.in_memory {
-                lock(&self.waiting).extend(whole);
-            } else {
-                for (day, state) in whole {
-                    tell(self.finish(day, state)?);
-                }
-            }
+            self.hand_over(whole, &tell)?;
         }
         Ok(())
+    }
+
+    fn hand_over(&self, whole: Vec<(Day, DayState)>, tell: &dyn Fn(Event)) -> Result<()> {
+        if self.options.in_memory {
+            lock(&self.waiting).extend(whole);
+            return Ok(());
+        }
+        for (day, state) in whole {
+            tell(self.finish(day, state)?);
+        }
+        Ok(())
+    }
+
+    fn leave_out(&self, unit: &Unit) -> Vec<(Day, DayState)> {
+        let mut schedule = lock(&self.schedule);
+        if self.options.skip_unreadable {
+            return schedule.omit(unit);
+        }
+        schedule.fail(unit);
+        Vec::new()
     }
 
     fn fold(&self, unit: &Unit) -> Result<Vec<(Day, DayState)>> {
@@ -188,7 +208,7 @@ impl Shared<'_> {
         match finished {
             Ok(summary) => Ok(Event::Day(Box::new(summary))),
             Err(error) if error.is_retryable() => Err(error),
-            Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), error })),
+            Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), held: true, error })),
         }
     }
 }

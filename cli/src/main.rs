@@ -43,7 +43,8 @@ enum Command {
     /// Which days of a source are published in the database.
     Status(args::Selection),
     /// Objects that were left out, and the days they hold back.
-    Quarantine(db::QuarantineArgs),
+    #[command(subcommand)]
+    Quarantine(db::QuarantineCommand),
     /// The settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -90,7 +91,7 @@ fn main() -> ExitCode {
         }
         Command::Db(command) => db::db(&common, &command).map(coded),
         Command::Status(selection) => db::status(&common, &selection).map(told),
-        Command::Quarantine(args) => db::quarantine(&common, &args).map(told),
+        Command::Quarantine(command) => db::quarantine(&common, &command).map(told),
         Command::Config(ConfigCommand::Show) => common.load(&[]).map(|(config, notes)| {
             notes.iter().for_each(|note| eprintln!("daysum: {note}"));
             told(config.to_yaml())

@@ -1,5 +1,7 @@
 //! Where finished days go: files, or a database.
 
+use std::collections::BTreeSet;
+
 use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, WriteScope};
 use daysum_core::rows::{RowsDigest, RowsFormat};
 use daysum_core::{Day, DaySummary, Result};
@@ -90,5 +92,16 @@ impl Output {
             Self::Files(_) | Self::Comparison { .. } => Ok(()),
             Self::Database { quarantine, .. } => quarantine.put(entry).await,
         }
+    }
+
+    /// Forgets what was left out earlier and has been read by this run.
+    pub(crate) async fn recovered(&mut self, source_uuid: &str, read: &BTreeSet<&str>) -> Result<()> {
+        let Self::Database { quarantine, .. } = self else { return Ok(()) };
+        for entry in quarantine.list(source_uuid).await? {
+            if read.contains(entry.object.as_str()) {
+                quarantine.remove(source_uuid, &entry.object).await?;
+            }
+        }
+        Ok(())
     }
 }

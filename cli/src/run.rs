@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use daysum::config::Config;
+use daysum::config::{Config, OnBad};
 use daysum::counting::Counting;
 use daysum::engine::{self, Event, Options, Rejected};
 use daysum_core::drive::{self, Plan, Schedule};
@@ -227,6 +227,7 @@ impl Job {
                     .unwrap_or(NonZeroUsize::MIN),
                 in_flight: limit / 4,
                 in_memory: config.run.in_memory,
+                skip_unreadable: config.policy.bad_file == OnBad::SkipAndReport,
             },
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
@@ -261,7 +262,7 @@ impl Job {
             .filter(|_| !force)
             .collect();
         report.objects = objects.len() as u64;
-        let plan = self.footers(objects).await?;
+        let mut plan = self.footers(objects).await?;
         for bad in &plan.unreadable {
             let days = bad.days.unwrap_or((first, last));
             let entry = entry(&bad.error, Some(&bad.meta), Some(days), &self.lookups, &self.run);
@@ -269,6 +270,9 @@ impl Job {
                 self.output.quarantine(&entry).await?;
             }
             report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
+        }
+        if self.options.skip_unreadable {
+            plan.unreadable.clear(); // told above; they hold nothing back
         }
         let mut schedule = Schedule::new(plan, self.fold.clone());
         report.days_held.extend(schedule.held());
@@ -324,7 +328,8 @@ impl Job {
                         Ok(receipt) => report.add_day(&day, &receipt),
                         Err(error) if error.is_retryable() => return Err(error),
                         Err(error) => {
-                            let rejected = Rejected { unit: None, days: (day.day, day.day), error };
+                            let rejected =
+                                Rejected { unit: None, days: (day.day, day.day), held: true, error };
                             reject(rejected, report, output, lookups, run, runtime)?;
                         }
                     }
@@ -338,6 +343,10 @@ impl Job {
         let outcome = outcome?;
         report.seconds.fold = outcome.fold.as_secs_f64();
         report.seconds.finalise = outcome.finalise.as_secs_f64();
+        let bad: BTreeSet<&str> = report.quarantined.iter().filter_map(|bad| bad.object.as_deref()).collect();
+        let read = inputs.values().flatten().map(|input| input.key.as_str());
+        let read = read.filter(|key| !bad.contains(key)).collect();
+        runtime.block_on(output.recovered(&lookups.source_uuid.to_lowercase(), &read))?;
         report.add_counts(&outcome.counts)
     }
 }
@@ -350,13 +359,15 @@ fn reject(
     run: &RunId,
     runtime: &Runtime,
 ) -> Result<()> {
-    let Rejected { unit, days, error } = rejected;
+    let Rejected { unit, days, held, error } = rejected;
     let object = unit.as_ref().map(|unit| &unit.object.meta);
     let rows = unit.as_ref().map_or(0, |unit| unit.row_group.rows);
     report.rows_in += rows;
     report.rows_quarantined += rows;
-    let held = std::iter::successors(Some(days.0), |day| Some(day.next())).take_while(|day| *day <= days.1);
-    report.days_held.extend(held);
+    if held {
+        let touched = std::iter::successors(Some(days.0), |day| Some(day.next()));
+        report.days_held.extend(touched.take_while(|day| *day <= days.1));
+    }
     let row_group = unit.as_ref().map(|unit| unit.row_group.index);
     report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
     runtime.block_on(output.quarantine(&entry(&error, object, Some(days), lookups, run)))

@@ -283,3 +283,38 @@ fn exit_codes_tell_what_happened() {
     assert!(ends(2, &["run", text(&input), "--lookups", lookups]).contains("no output"));
     ends(2, &["run", text(&input), "--threads", "0"]);
 }
+
+#[test]
+fn the_quarantine_keeps_a_bad_file_until_it_is_read() {
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (_, url) = tenant(&golden);
+    let (input, lookups) = self::golden("gen-small");
+    let copy = TempDir::new().expect("a directory");
+    let copied = Command::new("cp").args(["-r", text(&input), text(copy.path())]).status().expect("cp");
+    assert!(copied.success());
+    let input = copy.path().join("input");
+    let broken = written(&input)
+        .into_iter()
+        .find(|path| text(path).contains("node_labels_line_items_daily") && text(path).contains("2025-11-02"))
+        .expect("the data set has a daily file of its second day");
+    let whole = fs::read(&broken).expect("readable");
+    fs::write(&broken, &whole[..whole.len() - 9]).expect("writable");
+    let run = ["run", text(&input), "--lookups", text(&lookups), "--database", &url, "--schema", SCHEMA];
+    let source = golden.lookups.source_uuid.clone();
+    let listed = || {
+        let list = ["quarantine", "list", "--database", &url, "--schema", SCHEMA, "--source", &source];
+        String::from_utf8(daysum(&list, &[]).stdout).expect("text")
+    };
+    assert!(ends(3, &run).contains("held back: 1 days, 2025-11-02"));
+    assert!(listed().contains("holds back 2025-11-02") && listed().contains("1 objects"), "{}", listed());
+
+    let skip = [("DAYSUM_POLICY_BAD_FILE", "skip-and-report".to_owned())];
+    let output = copy.path().join("out");
+    let files = ["run", text(&input), "--lookups", text(&lookups), "--output", text(&output)];
+    assert!(ends_with(0, &files, &skip).contains("left out: "));
+    assert_eq!(written(&output).len(), 2);
+
+    fs::write(&broken, &whole).expect("writable");
+    ends(0, &run);
+    assert!(listed().contains("0 objects"), "{}", listed());
+}

@@ -104,8 +104,12 @@ impl Engine for Threads {
         let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
         let policy = Policy::new(lookups, Default::default())?;
         let mut schedule = Schedule::new(planned(&source, lookups)?, config.clone());
-        let options =
-            engine::Options { threads: self.threads, in_flight: 1 << 20, in_memory: self.in_memory };
+        let options = engine::Options {
+            threads: self.threads,
+            in_flight: 1 << 20,
+            in_memory: self.in_memory,
+            skip_unreadable: false,
+        };
         let mut days = Vec::new();
         let handle = runtime.handle();
         engine::run(&source, &mut schedule, &config, &policy, &options, handle, |event| {

@@ -156,8 +156,7 @@ impl Schedule {
             self.open.insert(day, merged);
         }
         self.counts.merge(state.counts());
-        let whole = self.leave(unit);
-        Ok(whole.into_iter().filter_map(|day| Some((day, self.open.remove(&day)?))).collect())
+        Ok(self.omit(unit))
     }
 
     /// Holds back every day that the unit can hold.
@@ -167,6 +166,12 @@ impl Schedule {
             self.open.remove(&day);
         }
         self.leave(unit);
+    }
+
+    /// Leaves the unit out of its days, which can be whole without it: the caller has decided so.
+    pub fn omit(&mut self, unit: &Unit) -> Vec<(Day, DayState)> {
+        let whole = self.leave(unit);
+        whole.into_iter().filter_map(|day| Some((day, self.open.remove(&day)?))).collect()
     }
 
     /// The days for which this was the last unit.
