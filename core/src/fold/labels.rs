@@ -43,11 +43,14 @@ pub(super) fn canonical(
     names: &mut Interner,
     memo: &mut Memo,
 ) -> Result<Vec<Sym>> {
+    let mut parsed = memo.parsed(context.day, name);
     let mut sets = memo.symbols(context.day, name, column, rows, |text, row| {
-        let set =
-            context.config.labels().canonical(text).map_err(|reason| context.refuse(row, name, reason))?;
-        Ok(names.intern(&set))
+        parsed.set(text, || {
+            let set = context.config.labels().canonical(text);
+            Ok(names.intern(&set.map_err(|reason| context.refuse(row, name, reason))?))
+        })
     })?;
+    memo.keep(context.day, name, parsed);
     if sets.iter().any(|set| set.is_null()) {
         let empty = names.intern("{}");
         sets.iter_mut().filter(|set| set.is_null()).for_each(|set| *set = empty);

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef};
 
 use crate::day::Day;
 use crate::error::Result;
-use crate::intern::Sym;
+use crate::intern::{Interner, Sym};
 use crate::schema::TextColumn;
 
 /// Entries kept before everything is forgotten: bounds what files of thousands of days can hold here.
@@ -16,6 +16,37 @@ const MAX_KNOWN: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Memo {
     columns: BTreeMap<&'static str, Known>,
+    parsed: BTreeMap<(Day, &'static str), Parsed>,
+}
+
+/// Label texts met before, and their canonical sets. Where a column has more text than a dictionary page holds,
+/// every batch comes with a dictionary of its own, and comparing text is far cheaper than parsing it again.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    texts: Interner,
+    sets: Vec<Sym>,
+}
+
+/// Bytes of label text kept per day and column before they are forgotten.
+const MAX_PARSED: usize = 16 << 20;
+
+/// Days and columns of which label texts are kept at once.
+const MAX_PARSED_DAYS: usize = 8;
+
+impl Parsed {
+    /// The set of a text, found by `parse` where it is new.
+    pub(super) fn set(&mut self, text: &str, parse: impl FnOnce() -> Result<Sym>) -> Result<Sym> {
+        if let Some(known) = self.texts.find(text) {
+            return Ok(self.sets[known.0 as usize]);
+        }
+        let set = parse()?;
+        if self.texts.memory_size() > MAX_PARSED {
+            *self = Self::default();
+        }
+        self.texts.intern(text);
+        self.sets.push(set);
+        Ok(set)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -70,11 +101,27 @@ impl Memo {
         Ok(found)
     }
 
+    /// What is known of a column's label texts; give it back with [`keep`](Self::keep).
+    pub(super) fn parsed(&mut self, day: Day, name: &'static str) -> Parsed {
+        self.parsed.remove(&(day, name)).unwrap_or_default()
+    }
+
+    pub(super) fn keep(&mut self, day: Day, name: &'static str, parsed: Parsed) {
+        // Files of thousands of days must not keep all of their texts.
+        if self.parsed.len() >= MAX_PARSED_DAYS {
+            self.parsed.clear();
+        }
+        self.parsed.insert((day, name), parsed);
+    }
+
     pub(super) fn memory_size(&self) -> usize {
-        self.columns
+        let parsed: usize = self.parsed.values().map(|parsed| parsed.texts.memory_size()).sum();
+        let columns: usize = self
+            .columns
             .values()
             .flat_map(|known| known.days.values())
             .map(|memo| memo.capacity() * size_of::<Option<Sym>>())
-            .sum()
+            .sum();
+        parsed + columns
     }
 }
