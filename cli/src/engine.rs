@@ -155,8 +155,10 @@ impl Shared<'_> {
                 Ok(whole) => whole,
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => {
-                    let left = self.leave_out(&unit);
-                    let held = !self.options.skip_unreadable;
+                    // A bad row, or a sum that overflowed, is no unreadable file: such days are always held back.
+                    let unreadable = matches!(error.code(), "format" | "schema" | "port");
+                    let held = !(self.options.skip_unreadable && unreadable);
+                    let left = self.leave_out(&unit, held);
                     tell(Event::Rejected(Rejected { days: unit.days, unit: Some(unit), held, error }));
                     self.hand_over(left, &tell)?;
                     continue;
@@ -179,9 +181,9 @@ impl Shared<'_> {
         Ok(())
     }
 
-    fn leave_out(&self, unit: &Unit) -> Vec<(Day, DayState)> {
+    fn leave_out(&self, unit: &Unit, held: bool) -> Vec<(Day, DayState)> {
         let mut schedule = lock(&self.schedule);
-        if self.options.skip_unreadable {
+        if !held {
             return schedule.omit(unit);
         }
         schedule.fail(unit);
