@@ -272,6 +272,20 @@ fn a_run_in_parts_gives_the_bytes_of_a_run() {
 }
 
 #[test]
+fn removed_days_and_other_formats_are_written_again() {
+    let (input, lookups) = golden("gen-small");
+    let output = TempDir::new().expect("a directory");
+    let run = ["run", text(&input), "--lookups", text(&lookups), "--output", text(output.path())];
+    ends(0, &run);
+    assert!(ends(0, &run).contains("unchanged"));
+    fs::remove_file(&written(output.path())[0]).expect("a day");
+    ends(0, &run);
+    assert_eq!(written(output.path()).len(), 2);
+    let said = ends(0, &[&run[..], &["--format", "csv"]].concat());
+    assert!(said.contains("2 days") && !said.contains("unchanged"), "{said}");
+}
+
+#[test]
 fn exit_codes_tell_what_happened() {
     let (input, lookups) = golden("gen-small");
     let work = TempDir::new().expect("a directory");

@@ -84,7 +84,7 @@ impl Sink for ObjectStoreSink {
                 .try_collect()
                 .await
                 .map_err(|error| refuse("list", &ledger, error))?;
-            let mut found = Vec::new();
+            let mut found: Vec<Published> = Vec::new();
             for object in listed {
                 let name = object.location.filename().and_then(|name| name.strip_suffix(".json"));
                 let day = name.and_then(|name| name.parse::<Day>().ok());
@@ -92,6 +92,17 @@ impl Sink for ObjectStoreSink {
                     found.extend(self.entry(&object.location).await?);
                 }
             }
+            // Rows that were removed, or were written in another format, are not published here.
+            let folder = self.place.prefix.clone().join(source_uuid);
+            let there: Vec<_> = self
+                .place
+                .store
+                .list(Some(&folder))
+                .map_ok(|object| object.location)
+                .try_collect()
+                .await
+                .map_err(|error| refuse("list", &folder, error))?;
+            found.retain(|entry| there.contains(&self.rows(source_uuid, entry.scope.day)));
             found.sort_by_key(|entry| entry.scope.day);
             Ok(found)
         })
