@@ -62,6 +62,11 @@ impl Output {
         }
     }
 
+    /// Whether a day that has no rows any more may have some here: a database can hold rows that others wrote.
+    pub(crate) fn may_hold(&self, day: Day, published: &BTreeSet<Day>) -> bool {
+        !matches!(self, Self::Files(_)) || published.contains(&day)
+    }
+
     /// Replaces a day, or compares it.
     pub(crate) async fn publish(&mut self, scope: &WriteScope, day: &DaySummary) -> Result<Receipt> {
         match self {

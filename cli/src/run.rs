@@ -181,6 +181,8 @@ struct Job {
     options: Options,
     reads: usize,
     run: RunId,
+    /// Days that the ledger has rows of.
+    published: BTreeSet<Day>,
 }
 
 impl Job {
@@ -231,6 +233,7 @@ impl Job {
             },
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
+            published: BTreeSet::new(),
         })
     }
 
@@ -253,6 +256,7 @@ impl Job {
         let objects = drive::list(&self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.lookups.source_uuid.to_lowercase(), first, last).await?;
+        self.published = published.iter().map(|day| day.scope.day).collect();
         let fingerprint = self.fingerprint();
         let current: Vec<_> = published
             .iter()
@@ -309,11 +313,11 @@ impl Job {
         let inputs = schedule.inputs();
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
-        let Self { source, output, lookups, policy, fold, options, run, .. } = self;
+        let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
         let outcome = engine::run(source, &mut schedule, fold, policy, options, runtime.handle(), |event| {
             match event {
                 Event::Folded { rows } => bar.inc(rows),
-                Event::Day(day) if day.rows.num_rows() == 0 => {}
+                Event::Day(day) if day.rows.num_rows() == 0 && !output.may_hold(day.day, published) => {}
                 Event::Day(day) => {
                     let started = Instant::now();
                     let scope = WriteScope {
@@ -330,12 +334,12 @@ impl Job {
                         Err(error) => {
                             let rejected =
                                 Rejected { unit: None, days: (day.day, day.day), held: true, error };
-                            reject(rejected, report, output, lookups, run, runtime)?;
+                            reject(rejected, report, output, lookups, fold, run, runtime)?;
                         }
                     }
                     report.seconds.write += started.elapsed().as_secs_f64();
                 }
-                Event::Rejected(rejected) => reject(rejected, report, output, lookups, run, runtime)?,
+                Event::Rejected(rejected) => reject(rejected, report, output, lookups, fold, run, runtime)?,
             }
             Ok(())
         });
@@ -356,6 +360,7 @@ fn reject(
     report: &mut Report,
     output: &mut Output,
     lookups: &Lookups,
+    fold: &FoldConfig,
     run: &RunId,
     runtime: &Runtime,
 ) -> Result<()> {
@@ -365,8 +370,7 @@ fn reject(
     report.rows_in += rows;
     report.rows_quarantined += rows;
     if held {
-        let touched = std::iter::successors(Some(days.0), |day| Some(day.next()));
-        report.days_held.extend(touched.take_while(|day| *day <= days.1));
+        report.days_held.extend(days.0.through(days.1).filter(|day| fold.wants(*day)));
     }
     let row_group = unit.as_ref().map(|unit| unit.row_group.index);
     report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
@@ -396,9 +400,7 @@ fn entry(
     lookups: &Lookups,
     run: &RunId,
 ) -> QuarantineEntry {
-    let days = days.map(|(first, last)| {
-        std::iter::successors(Some(first), |day| Some(day.next())).take_while(|day| *day <= last).collect()
-    });
+    let days = days.map(|(first, last)| first.through(last).collect());
     QuarantineEntry {
         source_uuid: lookups.source_uuid.to_lowercase(),
         object: object.map(|object| object.key.clone()).unwrap_or_default(),

@@ -73,16 +73,8 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
         let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
         let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
         let fold = Arc::new(FoldConfig::new(&lookups, options)?);
-        let mut files = Vec::new();
-        for object in drive::list(&*source, &ListRequest::default(), &lookups).await? {
-            let footer = drive::read_footer(&*source, &object).await?;
-            files.push((object, Ok(footer)));
-        }
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
-        let mut plan = drive::plan(files, &lookups)?;
-        if let Some(bad) = plan.unreadable.pop() {
-            return Err(bad.error);
-        }
+        let plan = drive::plan_below(&*source, &ListRequest::default(), &lookups).await?;
         let mut state = PartialState::empty(fold.clone());
         for object in &plan.objects {
             if args.only.is_empty() || args.only.iter().any(|part| object.meta.key.contains(part)) {

@@ -62,21 +62,8 @@ fn concat(days: impl IntoIterator<Item = RecordBatch>) -> RecordBatch {
     concat_batches(&rows::schema(), &days).expect("all days have the schema of finished rows")
 }
 
-/// What every real engine starts with: footers read, files chosen; the first unreadable one is the error.
 fn planned(source: &MemorySource, lookups: &Lookups) -> Result<Plan> {
-    let footers = async {
-        let mut files = Vec::new();
-        for object in drive::list(source, &ListRequest::default(), lookups).await? {
-            let footer = drive::read_footer(source, &object).await?;
-            files.push((object, Ok(footer)));
-        }
-        drive::plan(files, lookups)
-    };
-    let mut plan = block_on(footers)?;
-    match plan.unreadable.pop() {
-        Some(bad) => Err(bad.error),
-        None => Ok(plan),
-    }
+    block_on(drive::plan_below(source, &ListRequest::default(), lookups))
 }
 
 /// The engine as core drives it, in order, on one task of any executor.

@@ -47,7 +47,9 @@ pub struct Summary {
 pub async fn summarise(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Summary> {
     let mut days = Vec::new();
     let counts = stream(source, request, lookups, |day| {
-        days.push(day);
+        if day.rows.num_rows() > 0 {
+            days.push(day);
+        }
         Ok(())
     })
     .await?;
@@ -56,7 +58,7 @@ pub async fn summarise(source: &dyn Source, request: &ListRequest, lookups: &Loo
 }
 
 /// The same, handing over each day as soon as no unread row group can hold it: memory is that of the
-/// days that are open at once.
+/// days that are open at once. Days that files could hold and do not are handed over without rows.
 pub async fn stream(
     source: &dyn Source,
     request: &ListRequest,
@@ -65,16 +67,7 @@ pub async fn stream(
 ) -> Result<RowCounts> {
     let config = Arc::new(FoldConfig::new(lookups, FoldOptions::default())?);
     let policy = Policy::new(lookups, PolicyOptions::default())?;
-    let mut files = Vec::new();
-    for object in list(source, request, lookups).await? {
-        let footer = read_footer(source, &object).await?;
-        files.push((object, Ok(footer)));
-    }
-    let mut plan = plan(files, lookups)?;
-    if let Some(bad) = plan.unreadable.pop() {
-        return Err(bad.error);
-    }
-    let mut schedule = Schedule::new(plan, config.clone());
+    let mut schedule = Schedule::new(plan_below(source, request, lookups).await?, config.clone());
     while let Some(unit) = schedule.next_unit() {
         let state = fold_row_group(source, &unit.object, unit.row_group.index, &config).await?;
         for (day, state) in schedule.complete(&unit, state)? {
@@ -101,6 +94,20 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
     }
     objects.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(objects)
+}
+
+/// The plan of everything below `request`. The first object that cannot be read is the error.
+pub async fn plan_below(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Plan> {
+    let mut files = Vec::new();
+    for object in list(source, request, lookups).await? {
+        let footer = read_footer(source, &object).await?;
+        files.push((object, Ok(footer)));
+    }
+    let mut plan = plan(files, lookups)?;
+    match plan.unreadable.pop() {
+        Some(bad) => Err(bad.error),
+        None => Ok(plan),
+    }
 }
 
 /// Reads an object's footer.
