@@ -173,7 +173,7 @@ fn load(common: &Common, args: &RunArgs) -> Result<Config> {
 
 /// Everything that a run holds on to.
 struct Job {
-    source: Counting<Arc<dyn Source>>,
+    source: Arc<Counting<Arc<dyn Source>>>,
     lookups: Lookups,
     fold: Arc<FoldConfig>,
     policy: Policy,
@@ -218,7 +218,7 @@ impl Job {
         let threads = config.run.threads.and_then(NonZeroUsize::new);
         let limit = config.run.memory_limit.unwrap_or(256 << 20);
         Ok(Self {
-            source: Counting::new(source),
+            source: Arc::new(Counting::new(source)),
             policy: Policy::new(&lookups, PolicyOptions::default())?,
             fold: Arc::new(fold),
             lookups,
@@ -253,7 +253,7 @@ impl Job {
 
     /// Lists, reads footers, and leaves out what is published already.
     async fn plan(&mut self, report: &mut Report, force: bool, purpose: Purpose) -> Result<Schedule> {
-        let objects = drive::list(&self.source, &ListRequest::default(), &self.lookups).await?;
+        let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.lookups.source_uuid.to_lowercase(), first, last).await?;
         self.published = published.iter().map(|day| day.scope.day).collect();
@@ -295,7 +295,7 @@ impl Job {
     async fn footers(&self, objects: Vec<ObjectMeta>) -> Result<Plan> {
         let mut read = futures::stream::iter(objects)
             .map(|object| async {
-                let footer = drive::read_footer(&self.source, &object).await;
+                let footer = drive::read_footer(&*self.source, &object).await;
                 (object, footer)
             })
             .buffered(self.reads);
@@ -314,35 +314,38 @@ impl Job {
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
         let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
-        let outcome = engine::run(source, &mut schedule, fold, policy, options, runtime.handle(), |event| {
-            match event {
-                Event::Folded { rows } => bar.inc(rows),
-                Event::Day(day) if day.rows.num_rows() == 0 && !output.may_hold(day.day, published) => {}
-                Event::Day(day) => {
-                    let started = Instant::now();
-                    let scope = WriteScope {
-                        source_uuid: lookups.source_uuid.to_lowercase(),
-                        report_period_id: lookups.report_period_id,
-                        day: day.day,
-                        inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
-                        fingerprint: fingerprint.clone(),
-                        run: run.clone(),
-                    };
-                    match runtime.block_on(output.publish(&scope, &day)) {
-                        Ok(receipt) => report.add_day(&day, &receipt),
-                        Err(error) if error.is_retryable() => return Err(error),
-                        Err(error) => {
-                            let rejected =
-                                Rejected { unit: None, days: (day.day, day.day), held: true, error };
-                            reject(rejected, report, output, lookups, fold, run, runtime)?;
+        let outcome =
+            engine::run(source.clone(), &mut schedule, fold, policy, options, runtime.handle(), |event| {
+                match event {
+                    Event::Folded { rows } => bar.inc(rows),
+                    Event::Day(day) if day.rows.num_rows() == 0 && !output.may_hold(day.day, published) => {}
+                    Event::Day(day) => {
+                        let started = Instant::now();
+                        let scope = WriteScope {
+                            source_uuid: lookups.source_uuid.to_lowercase(),
+                            report_period_id: lookups.report_period_id,
+                            day: day.day,
+                            inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
+                            fingerprint: fingerprint.clone(),
+                            run: run.clone(),
+                        };
+                        match runtime.block_on(output.publish(&scope, &day)) {
+                            Ok(receipt) => report.add_day(&day, &receipt),
+                            Err(error) if error.is_retryable() => return Err(error),
+                            Err(error) => {
+                                let rejected =
+                                    Rejected { unit: None, days: (day.day, day.day), held: true, error };
+                                reject(rejected, report, output, lookups, fold, run, runtime)?;
+                            }
                         }
+                        report.seconds.write += started.elapsed().as_secs_f64();
                     }
-                    report.seconds.write += started.elapsed().as_secs_f64();
+                    Event::Rejected(rejected) => {
+                        reject(rejected, report, output, lookups, fold, run, runtime)?
+                    }
                 }
-                Event::Rejected(rejected) => reject(rejected, report, output, lookups, fold, run, runtime)?,
-            }
-            Ok(())
-        });
+                Ok(())
+            });
         bar.finish_and_clear();
         let outcome = outcome?;
         report.seconds.fold = outcome.fold.as_secs_f64();

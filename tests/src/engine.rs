@@ -39,12 +39,10 @@ pub fn engines() -> Vec<(&'static str, Box<dyn Engine>)> {
     vec![
         ("oracle", Box::new(Oracle::default())),
         ("one task", Box::new(OneTask)),
-        ("one thread", Box::new(Threads { threads: NonZeroUsize::MIN, in_memory: false })),
-        (
-            "three threads",
-            Box::new(Threads { threads: NonZeroUsize::new(3).expect("three"), in_memory: false }),
-        ),
-        ("in memory", Box::new(Threads { threads: NonZeroUsize::new(2).expect("two"), in_memory: true })),
+        ("one thread", Box::new(Threads::new(1))),
+        ("three threads", Box::new(Threads::new(3))),
+        ("in pieces", Box::new(Threads { in_flight: 0, ..Threads::new(2) })),
+        ("in memory", Box::new(Threads { in_memory: true, ..Threads::new(2) })),
         ("merged through the wire", Box::new(Wire)),
     ]
 }
@@ -81,7 +79,15 @@ impl Engine for OneTask {
 #[derive(Debug)]
 pub struct Threads {
     threads: NonZeroUsize,
+    in_flight: u64,
     in_memory: bool,
+}
+
+impl Threads {
+    fn new(threads: usize) -> Self {
+        let threads = NonZeroUsize::new(threads).expect("at least one");
+        Self { threads, in_flight: 1 << 20, in_memory: false }
+    }
 }
 
 impl Engine for Threads {
@@ -93,13 +99,13 @@ impl Engine for Threads {
         let mut schedule = Schedule::new(planned(&source, lookups)?, config.clone());
         let options = engine::Options {
             threads: self.threads,
-            in_flight: 1 << 20,
+            in_flight: self.in_flight,
             in_memory: self.in_memory,
             skip_unreadable: false,
         };
         let mut days = Vec::new();
         let handle = runtime.handle();
-        engine::run(&source, &mut schedule, &config, &policy, &options, handle, |event| {
+        engine::run(Arc::new(source), &mut schedule, &config, &policy, &options, handle, |event| {
             match event {
                 Event::Folded { .. } => {}
                 Event::Day(day) => days.push(day.rows),

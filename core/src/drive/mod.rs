@@ -26,7 +26,9 @@ use futures::TryStreamExt;
 pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
 pub use schedule::{Schedule, Unit};
 
-use crate::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep};
+use crate::decode::{
+    BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, PiecewiseDecoder, ReadAt,
+};
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
 use crate::fold::ChunkFolder;
@@ -144,12 +146,7 @@ pub async fn fold_row_group(
     row_group: u32,
     config: &Arc<FoldConfig>,
 ) -> Result<PartialState> {
-    let chunk = ChunkId {
-        object: object.meta.key.as_str().into(),
-        version: object.meta.version.as_deref().unwrap_or_default().into(),
-        row_group,
-    };
-    let mut folder = ChunkFolder::new(config.clone(), &chunk, object.kind, object.partition);
+    let mut folder = folder(object, row_group, config);
     let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS)?;
     loop {
         match decoder.step()? {
@@ -161,4 +158,29 @@ pub async fn fold_row_group(
             ChunkStep::Done => return Ok(folder.finish()),
         }
     }
+}
+
+/// Folds one row group that is too large to be held: `window` bytes of every column at a time, read in this
+/// thread. The state is the same.
+pub fn fold_in_pieces(
+    bytes: Arc<dyn ReadAt>,
+    window: u64,
+    object: &PlannedObject,
+    row_group: u32,
+    config: &Arc<FoldConfig>,
+) -> Result<PartialState> {
+    let mut folder = folder(object, row_group, config);
+    for batch in PiecewiseDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS, window, bytes)? {
+        folder.push(&batch?)?;
+    }
+    Ok(folder.finish())
+}
+
+fn folder(object: &PlannedObject, row_group: u32, config: &Arc<FoldConfig>) -> ChunkFolder {
+    let chunk = ChunkId {
+        object: object.meta.key.as_str().into(),
+        version: object.meta.version.as_deref().unwrap_or_default().into(),
+        row_group,
+    };
+    ChunkFolder::new(config.clone(), &chunk, object.kind, object.partition)
 }
