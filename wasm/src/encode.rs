@@ -1,0 +1,55 @@
+//! Finished days in other forms: Parquet, CSV, JSON lines, or Arrow again.
+
+use std::io::Cursor;
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::FileReader;
+use daysum_core::rows::{RowsEncoder, RowsFormat};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::error::Told;
+
+/// A day's rows as an Arrow IPC file: the bytes that `daysum run --format arrow` writes.
+pub(crate) fn arrow_file(rows: &RecordBatch) -> Result<Vec<u8>, Told> {
+    let mut encoder = RowsEncoder::new(RowsFormat::Arrow, Vec::new())?;
+    encoder.write(rows)?;
+    Ok(encoder.finish()?)
+}
+
+/// The rows of such a file.
+pub(crate) fn batches(arrow: Vec<u8>) -> Result<Vec<RecordBatch>, Told> {
+    let refuse = |error| Told::new("format", format!("not an Arrow file of finished rows: {error}"));
+    FileReader::try_new(Cursor::new(arrow), None).map_err(refuse)?.collect::<Result<_, _>>().map_err(refuse)
+}
+
+/// Writes days one after the other into one file.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Encoder(Option<RowsEncoder<Vec<u8>>>);
+
+#[wasm_bindgen]
+impl Encoder {
+    /// A file of this format: `parquet`, `csv`, `arrow` or `jsonl`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(format: &str) -> Result<Encoder, Told> {
+        Ok(Self(Some(RowsEncoder::new(format.parse()?, Vec::new())?)))
+    }
+
+    /// Adds the rows of a day, as an Arrow IPC file.
+    pub fn add(&mut self, arrow: Vec<u8>) -> Result<(), Told> {
+        let encoder = self.0.as_mut().ok_or_else(finished)?;
+        for rows in batches(arrow)? {
+            encoder.write(&rows)?;
+        }
+        Ok(())
+    }
+
+    /// The file.
+    pub fn finish(&mut self) -> Result<Vec<u8>, Told> {
+        Ok(self.0.take().ok_or_else(finished)?.finish()?)
+    }
+}
+
+fn finished() -> Told {
+    Told::config("this file is finished already")
+}
