@@ -24,7 +24,11 @@ mod state;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use error::Told;
+pub use encode::Encoder;
+pub use error::Told;
+pub use overview::overview;
+pub use state::State;
+
 use run::Session;
 
 /// A run over several files.

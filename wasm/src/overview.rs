@@ -42,11 +42,14 @@ struct Namespace {
     sums: BTreeMap<&'static str, f64>,
 }
 
+/// Rows and sums, workloads first.
+type Groups = BTreeMap<(bool, Option<String>), (u64, [f64; 9])>;
+
 /// Sums a day's rows, given as an Arrow IPC file, by namespace.
 #[wasm_bindgen]
 pub fn overview(arrow: Vec<u8>) -> Result<String, Told> {
     let mut overview = Overview::default();
-    let mut groups: BTreeMap<(bool, Option<String>), (u64, [f64; 9])> = BTreeMap::new();
+    let mut groups = Groups::new();
     for rows in batches(arrow)? {
         add(&rows, &mut overview, &mut groups)?;
     }
@@ -65,7 +68,7 @@ pub fn overview(arrow: Vec<u8>) -> Result<String, Told> {
 fn add(
     rows: &RecordBatch,
     overview: &mut Overview,
-    groups: &mut BTreeMap<(bool, Option<String>), (u64, [f64; 9])>,
+    groups: &mut Groups,
 ) -> Result<(), Told> {
     let column = |name: &str| {
         rows.column_by_name(name).ok_or_else(|| Told::new("format", format!("no column {name}")))
