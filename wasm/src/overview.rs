@@ -65,11 +65,7 @@ pub fn overview(arrow: Vec<u8>) -> Result<String, Told> {
     Ok(serde_json::to_string(&overview).expect("numbers and texts are JSON"))
 }
 
-fn add(
-    rows: &RecordBatch,
-    overview: &mut Overview,
-    groups: &mut Groups,
-) -> Result<(), Told> {
+fn add(rows: &RecordBatch, overview: &mut Overview, groups: &mut Groups) -> Result<(), Told> {
     let column = |name: &str| {
         rows.column_by_name(name).ok_or_else(|| Told::new("format", format!("no column {name}")))
     };

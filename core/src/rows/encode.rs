@@ -21,24 +21,20 @@ use std::fmt;
 use std::io::Write;
 use std::str::FromStr;
 
+use self::parquet::ParquetFile;
+use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
 use arrow::compute::BatchCoalescer;
 use arrow::ipc::writer::FileWriter;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
-
-use crate::error::{Error, Result};
 
 mod csv;
 mod json;
+mod parquet;
 #[cfg(test)]
 mod tests;
 
 /// Rows of a block: what a writer sees at once, whatever the caller's batches are.
 const BLOCK_ROWS: usize = 8192;
-/// A Parquet row group is closed at this many encoded bytes, which bounds what the writer holds.
-const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;
 
 /// The form of an output file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -100,7 +96,7 @@ pub struct RowsEncoder<W: Write + Send> {
 }
 
 enum Inner<W: Write + Send> {
-    Parquet { writer: Box<ArrowWriter<W>>, blocks: Box<BatchCoalescer> },
+    Parquet { writer: Box<ParquetFile<W>>, blocks: Box<BatchCoalescer> },
     Arrow { writer: Box<FileWriter<W>>, blocks: Box<BatchCoalescer> },
     Csv { out: W, line: Vec<u8> },
     JsonLines { out: W, line: Vec<u8> },
@@ -119,11 +115,7 @@ impl<W: Write + Send> RowsEncoder<W> {
         let blocks = || Box::new(BatchCoalescer::new(schema.clone(), BLOCK_ROWS));
         let inner = match format {
             RowsFormat::Parquet => {
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::SNAPPY)
-                    .set_created_by(concat!("daysum version ", env!("CARGO_PKG_VERSION")).to_owned())
-                    .build();
-                let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(failed)?;
+                let writer = ParquetFile::new(out, &schema).map_err(failed)?;
                 Inner::Parquet { writer: Box::new(writer), blocks: blocks() }
             }
             RowsFormat::Arrow => {
@@ -176,7 +168,7 @@ impl<W: Write + Send> RowsEncoder<W> {
             Inner::Parquet { mut writer, mut blocks } => {
                 blocks.finish_buffered_batch().map_err(failed)?;
                 drain_parquet(&mut writer, &mut blocks)?;
-                writer.into_inner().map_err(failed)?
+                writer.finish().map_err(failed)?
             }
             Inner::Arrow { mut writer, mut blocks } => {
                 blocks.finish_buffered_batch().map_err(failed)?;
@@ -214,12 +206,9 @@ impl<W: Write + Send> RowsEncoder<W> {
     }
 }
 
-fn drain_parquet<W: Write + Send>(writer: &mut ArrowWriter<W>, blocks: &mut BatchCoalescer) -> Result<()> {
+fn drain_parquet<W: Write + Send>(writer: &mut ParquetFile<W>, blocks: &mut BatchCoalescer) -> Result<()> {
     while let Some(block) = blocks.next_completed_batch() {
         writer.write(&block).map_err(failed)?;
-        if writer.in_progress_size() >= ROW_GROUP_BYTES {
-            writer.flush().map_err(failed)?;
-        }
     }
     Ok(())
 }
