@@ -64,7 +64,7 @@ build() {
   cargo_wasm build -p daysum-wasm --profile wasm --locked
   local glue=$CARGO_TARGET_DIR/glue dist=wasm/dist way
   rm -rf "$dist" "$glue"
-  wasm_bindgen --target web --remove-name-section --remove-producers-section --no-typescript --out-dir "$glue" \
+  wasm_bindgen --target web --remove-name-section --remove-producers-section --no-typescript --out-name daysum_wasm --out-dir "$glue" \
     "$CARGO_TARGET_DIR/$target/wasm/daysum_wasm.wasm"
   mkdir -p "$dist"
   node wasm/tools/factory.mjs "$glue/daysum_wasm.js" "$glue/core.js"
