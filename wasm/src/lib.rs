@@ -17,6 +17,7 @@ mod error;
 mod files;
 mod options;
 mod overview;
+mod parquet;
 mod reading;
 mod report;
 mod run;

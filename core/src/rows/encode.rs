@@ -21,20 +21,24 @@ use std::fmt;
 use std::io::Write;
 use std::str::FromStr;
 
-use self::parquet::ParquetFile;
-use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
 use arrow::compute::BatchCoalescer;
 use arrow::ipc::writer::FileWriter;
+#[cfg(feature = "parquet-out")]
+use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
+
+use crate::error::{Error, Result};
 
 mod csv;
 mod json;
-mod parquet;
 #[cfg(test)]
 mod tests;
 
 /// Rows of a block: what a writer sees at once, whatever the caller's batches are.
 const BLOCK_ROWS: usize = 8192;
+/// A Parquet row group is closed at this many encoded bytes, which bounds what the writer holds.
+#[cfg(feature = "parquet-out")]
+const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;
 
 /// The form of an output file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -96,10 +100,23 @@ pub struct RowsEncoder<W: Write + Send> {
 }
 
 enum Inner<W: Write + Send> {
-    Parquet { writer: Box<ParquetFile<W>>, blocks: Box<BatchCoalescer> },
-    Arrow { writer: Box<FileWriter<W>>, blocks: Box<BatchCoalescer> },
-    Csv { out: W, line: Vec<u8> },
-    JsonLines { out: W, line: Vec<u8> },
+    #[cfg(feature = "parquet-out")]
+    Parquet {
+        writer: Box<ArrowWriter<W>>,
+        blocks: Box<BatchCoalescer>,
+    },
+    Arrow {
+        writer: Box<FileWriter<W>>,
+        blocks: Box<BatchCoalescer>,
+    },
+    Csv {
+        out: W,
+        line: Vec<u8>,
+    },
+    JsonLines {
+        out: W,
+        line: Vec<u8>,
+    },
 }
 
 impl<W: Write + Send> fmt::Debug for RowsEncoder<W> {
@@ -114,8 +131,15 @@ impl<W: Write + Send> RowsEncoder<W> {
         let schema = super::schema();
         let blocks = || Box::new(BatchCoalescer::new(schema.clone(), BLOCK_ROWS));
         let inner = match format {
+            #[cfg(not(feature = "parquet-out"))]
+            RowsFormat::Parquet => return Err(failed("this build writes no Parquet: feature parquet-out")),
+            #[cfg(feature = "parquet-out")]
             RowsFormat::Parquet => {
-                let writer = ParquetFile::new(out, &schema).map_err(failed)?;
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::SNAPPY)
+                    .set_created_by(concat!("daysum version ", env!("CARGO_PKG_VERSION")).to_owned())
+                    .build();
+                let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(failed)?;
                 Inner::Parquet { writer: Box::new(writer), blocks: blocks() }
             }
             RowsFormat::Arrow => {
@@ -140,6 +164,7 @@ impl<W: Write + Send> RowsEncoder<W> {
         }
         self.rows += rows.num_rows() as u64;
         match &mut self.inner {
+            #[cfg(feature = "parquet-out")]
             Inner::Parquet { writer, blocks } => {
                 blocks.push_batch(rows.clone()).map_err(failed)?;
                 drain_parquet(writer, blocks)
@@ -165,10 +190,11 @@ impl<W: Write + Send> RowsEncoder<W> {
     /// Ends the file and gives the writer back, flushed.
     pub fn finish(self) -> Result<W> {
         let mut out = match self.inner {
+            #[cfg(feature = "parquet-out")]
             Inner::Parquet { mut writer, mut blocks } => {
                 blocks.finish_buffered_batch().map_err(failed)?;
                 drain_parquet(&mut writer, &mut blocks)?;
-                writer.finish().map_err(failed)?
+                writer.into_inner().map_err(failed)?
             }
             Inner::Arrow { mut writer, mut blocks } => {
                 blocks.finish_buffered_batch().map_err(failed)?;
@@ -185,6 +211,7 @@ impl<W: Write + Send> RowsEncoder<W> {
     /// The writer below, such as a `Vec<u8>` whose bytes are taken away as they come. Adding to it breaks the file.
     pub fn get_mut(&mut self) -> &mut W {
         match &mut self.inner {
+            #[cfg(feature = "parquet-out")]
             Inner::Parquet { writer, .. } => writer.inner_mut(),
             Inner::Arrow { writer, .. } => writer.get_mut(),
             Inner::Csv { out, .. } | Inner::JsonLines { out, .. } => out,
@@ -198,6 +225,7 @@ impl<W: Write + Send> RowsEncoder<W> {
 
     fn format(&self) -> RowsFormat {
         match self.inner {
+            #[cfg(feature = "parquet-out")]
             Inner::Parquet { .. } => RowsFormat::Parquet,
             Inner::Arrow { .. } => RowsFormat::Arrow,
             Inner::Csv { .. } => RowsFormat::Csv,
@@ -206,9 +234,13 @@ impl<W: Write + Send> RowsEncoder<W> {
     }
 }
 
-fn drain_parquet<W: Write + Send>(writer: &mut ParquetFile<W>, blocks: &mut BatchCoalescer) -> Result<()> {
+#[cfg(feature = "parquet-out")]
+fn drain_parquet<W: Write + Send>(writer: &mut ArrowWriter<W>, blocks: &mut BatchCoalescer) -> Result<()> {
     while let Some(block) = blocks.next_completed_batch() {
         writer.write(&block).map_err(failed)?;
+        if writer.in_progress_size() >= ROW_GROUP_BYTES {
+            writer.flush().map_err(failed)?;
+        }
     }
     Ok(())
 }

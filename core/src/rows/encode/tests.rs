@@ -1,15 +1,13 @@
 use std::sync::Arc;
 
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use ::parquet::basic::Compression;
-use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use arrow::array::{ArrayRef, Float64Array, Int32Array, StringArray, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Date32Type, Field};
 use arrow::ipc::reader::FileReader;
 use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
-use super::parquet::ROW_GROUP_BYTES;
 use super::*;
 use crate::rows;
 
