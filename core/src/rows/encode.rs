@@ -22,17 +22,19 @@ use std::io::Write;
 use std::str::FromStr;
 
 use arrow::array::RecordBatch;
-use arrow::compute::BatchCoalescer;
 use arrow::ipc::writer::FileWriter;
 #[cfg(feature = "parquet-out")]
 use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 
 use crate::error::{Error, Result};
 
+mod blocks;
 mod csv;
 mod json;
 #[cfg(test)]
 mod tests;
+
+use blocks::Blocks;
 
 /// Rows of a block: what a writer sees at once, whatever the caller's batches are.
 const BLOCK_ROWS: usize = 8192;
@@ -103,11 +105,11 @@ enum Inner<W: Write + Send> {
     #[cfg(feature = "parquet-out")]
     Parquet {
         writer: Box<ArrowWriter<W>>,
-        blocks: Box<BatchCoalescer>,
+        blocks: Blocks,
     },
     Arrow {
         writer: Box<FileWriter<W>>,
-        blocks: Box<BatchCoalescer>,
+        blocks: Blocks,
     },
     Csv {
         out: W,
@@ -129,7 +131,6 @@ impl<W: Write + Send> RowsEncoder<W> {
     /// Starts a file; a header is written at once where the format has one.
     pub fn new(format: RowsFormat, mut out: W) -> Result<Self> {
         let schema = super::schema();
-        let blocks = || Box::new(BatchCoalescer::new(schema.clone(), BLOCK_ROWS));
         let inner = match format {
             #[cfg(not(feature = "parquet-out"))]
             RowsFormat::Parquet => return Err(failed("this build writes no Parquet: feature parquet-out")),
@@ -140,11 +141,11 @@ impl<W: Write + Send> RowsEncoder<W> {
                     .set_created_by(concat!("daysum version ", env!("CARGO_PKG_VERSION")).to_owned())
                     .build();
                 let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(failed)?;
-                Inner::Parquet { writer: Box::new(writer), blocks: blocks() }
+                Inner::Parquet { writer: Box::new(writer), blocks: Blocks::default() }
             }
             RowsFormat::Arrow => {
                 let writer = FileWriter::try_new(out, &schema).map_err(failed)?;
-                Inner::Arrow { writer: Box::new(writer), blocks: blocks() }
+                Inner::Arrow { writer: Box::new(writer), blocks: Blocks::default() }
             }
             RowsFormat::Csv => {
                 let mut line = Vec::new();
@@ -165,14 +166,8 @@ impl<W: Write + Send> RowsEncoder<W> {
         self.rows += rows.num_rows() as u64;
         match &mut self.inner {
             #[cfg(feature = "parquet-out")]
-            Inner::Parquet { writer, blocks } => {
-                blocks.push_batch(rows.clone()).map_err(failed)?;
-                drain_parquet(writer, blocks)
-            }
-            Inner::Arrow { writer, blocks } => {
-                blocks.push_batch(rows.clone()).map_err(failed)?;
-                drain_arrow(writer, blocks)
-            }
+            Inner::Parquet { writer, blocks } => blocks.push(rows, |block| write_parquet(writer, block)),
+            Inner::Arrow { writer, blocks } => blocks.push(rows, |block| writer.write(block).map_err(failed)),
             Inner::Csv { out, line } => {
                 let columns = csv::Column::bind(rows);
                 in_pieces(rows.num_rows(), out, line, |row, line| {
@@ -192,13 +187,11 @@ impl<W: Write + Send> RowsEncoder<W> {
         let mut out = match self.inner {
             #[cfg(feature = "parquet-out")]
             Inner::Parquet { mut writer, mut blocks } => {
-                blocks.finish_buffered_batch().map_err(failed)?;
-                drain_parquet(&mut writer, &mut blocks)?;
+                blocks.finish(|block| write_parquet(&mut writer, block))?;
                 writer.into_inner().map_err(failed)?
             }
             Inner::Arrow { mut writer, mut blocks } => {
-                blocks.finish_buffered_batch().map_err(failed)?;
-                drain_arrow(&mut writer, &mut blocks)?;
+                blocks.finish(|block| writer.write(block).map_err(failed))?;
                 writer.finish().map_err(failed)?;
                 writer.into_inner().map_err(failed)?
             }
@@ -235,19 +228,10 @@ impl<W: Write + Send> RowsEncoder<W> {
 }
 
 #[cfg(feature = "parquet-out")]
-fn drain_parquet<W: Write + Send>(writer: &mut ArrowWriter<W>, blocks: &mut BatchCoalescer) -> Result<()> {
-    while let Some(block) = blocks.next_completed_batch() {
-        writer.write(&block).map_err(failed)?;
-        if writer.in_progress_size() >= ROW_GROUP_BYTES {
-            writer.flush().map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-fn drain_arrow<W: Write>(writer: &mut FileWriter<W>, blocks: &mut BatchCoalescer) -> Result<()> {
-    while let Some(block) = blocks.next_completed_batch() {
-        writer.write(&block).map_err(failed)?;
+fn write_parquet<W: Write + Send>(writer: &mut ArrowWriter<W>, block: &RecordBatch) -> Result<()> {
+    writer.write(block).map_err(failed)?;
+    if writer.in_progress_size() >= ROW_GROUP_BYTES {
+        writer.flush().map_err(failed)?;
     }
     Ok(())
 }
