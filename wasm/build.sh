@@ -59,8 +59,16 @@ wasm_bindgen() {
   "$tools/bin/wasm-bindgen" "$@"
 }
 
+# Nothing here compresses with zstd: its stronger compressors stay out, and its decoder is the small one.
+zstd_flags() {
+  local name flags=(-DZSTD_STRIP_ERROR_STRINGS -DHUF_FORCE_DECOMPRESS_X1 -DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT)
+  for name in DFAST GREEDY LAZY LAZY2 BTLAZY2 BTOPT BTULTRA; do flags+=("-DZSTD_EXCLUDE_${name}_BLOCK_COMPRESSOR"); done
+  echo "${flags[*]}"
+}
+
 build() {
   c_compiler
+  export CFLAGS_wasm32_unknown_unknown=${CFLAGS_wasm32_unknown_unknown:-$(zstd_flags)}
   cargo_wasm build -p daysum-wasm --profile wasm --locked
   local glue=$CARGO_TARGET_DIR/glue dist=wasm/dist way
   rm -rf "$dist" "$glue"

@@ -5,4 +5,4 @@ import { daysum } from "./daysum.js";
 
 export { DaysumError } from "./daysum.js";
 
-export const { summarize, fold, merge, finalise, encode, rows, overview } = daysum(async () => module);
+export const { summarize, fold, encode, rows, overview } = daysum(async () => module);

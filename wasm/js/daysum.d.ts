@@ -227,14 +227,8 @@ export type Format = "parquet" | "csv" | "arrow" | "jsonl";
 /** Finished days of any number of files of all four kinds. */
 export function summarize(files: Input | Iterable<Input>, options?: Options): Promise<{ days: Day[]; report: Report }>;
 
-/** A state file, as `daysum fold` writes it: `daysum merge` and `merge` take it. */
+/** A state file, as `daysum fold` writes it: `daysum merge` takes it. */
 export function fold(files: Input | Iterable<Input>, options: FoldOptions): Promise<{ state: Uint8Array; report: Report }>;
-
-/** States into one; a row group that is in two of them is refused. */
-export function merge(states: Iterable<Uint8Array>): Promise<Uint8Array>;
-
-/** The days of a state, under the lookups it was folded with. */
-export function finalise(state: Uint8Array, options: Names): Promise<Day[]>;
 
 /** Days, or their Arrow files, as one file. */
 export function encode(days: Day | Uint8Array | (Day | Uint8Array)[], format: Format): Promise<Uint8Array>;

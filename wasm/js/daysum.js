@@ -2,7 +2,6 @@
 
 import { Engine } from "./engine.js";
 import { asDaysumError, DaysumError } from "./errors.js";
-import { lookupsJson, runOptionsJson } from "./lookups.js";
 import { run } from "./run.js";
 
 export { DaysumError };
@@ -29,26 +28,6 @@ export function daysum(load) {
     return { state, report };
   }
 
-  function merge(states) {
-    return guarded((core) => {
-      const state = mergedState(core, states);
-      const bytes = state.encode();
-      state.free();
-      return bytes;
-    });
-  }
-
-  function finalise(state, options = {}) {
-    return guarded((core) => {
-      const merged = mergedState(core, [state]);
-      merged.finalise(lookupsJson(options), runOptionsJson(options));
-      const days = [];
-      while (merged.nextDay()) days.push({ ...JSON.parse(merged.dayFacts()), arrow: merged.dayRows() });
-      merged.free();
-      return days;
-    });
-  }
-
   function encode(days, format) {
     return guarded((core) => {
       const encoder = new core.Encoder(format);
@@ -66,15 +45,7 @@ export function daysum(load) {
 
   const overview = (day) => guarded((core) => JSON.parse(core.overview(day.arrow ?? day)));
 
-  return { summarize, fold, merge, finalise, encode, rows, overview };
-}
-
-function mergedState(core, states) {
-  const [first, ...others] = states;
-  if (first === undefined) throw new DaysumError({ code: "config", message: "no state to merge" });
-  const state = new core.State(first);
-  for (const other of others) state.merge(other);
-  return state;
+  return { summarize, fold, encode, rows, overview };
 }
 
 function list(days) {

@@ -1,12 +1,10 @@
 //! Finished days in other forms: Parquet, CSV, JSON lines, or Arrow again.
 
-use std::io::Cursor;
-
 use arrow::array::RecordBatch;
-use arrow::ipc::reader::FileReader;
 use daysum_core::rows::{RowsEncoder, RowsFormat};
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::arrow_file::batches;
 use crate::error::Told;
 use crate::parquet::ParquetFile;
 
@@ -15,12 +13,6 @@ pub(crate) fn arrow_file(rows: &RecordBatch) -> Result<Vec<u8>, Told> {
     let mut encoder = RowsEncoder::new(RowsFormat::Arrow, Vec::new())?;
     encoder.write(rows)?;
     Ok(encoder.finish()?)
-}
-
-/// The rows of such a file.
-pub(crate) fn batches(arrow: Vec<u8>) -> Result<Vec<RecordBatch>, Told> {
-    let refuse = |error| Told::new("format", format!("not an Arrow file of finished rows: {error}"));
-    FileReader::try_new(Cursor::new(arrow), None).map_err(refuse)?.collect::<Result<_, _>>().map_err(refuse)
 }
 
 /// Writes days one after the other into one file.

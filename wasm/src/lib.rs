@@ -12,6 +12,7 @@
 //! The surprise worth knowing: a panic ends the whole instance (it is a trap, there is no unwinding), so the
 //! JavaScript side gives every run an instance that it can throw away.
 
+mod arrow_file;
 mod encode;
 mod error;
 mod files;
@@ -21,14 +22,12 @@ mod parquet;
 mod reading;
 mod report;
 mod run;
-mod state;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use encode::Encoder;
 pub use error::Told;
 pub use overview::overview;
-pub use state::State;
 
 use run::Session;
 

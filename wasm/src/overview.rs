@@ -7,7 +7,7 @@ use arrow::datatypes::Float64Type;
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::encode::batches;
+use crate::arrow_file::batches;
 use crate::error::Told;
 
 /// The numbers of a namespace, with the columns they are sums of.
