@@ -57,7 +57,7 @@ export interface Names {
 }
 
 export interface FoldOptions extends Names {
-  /** Bytes of WebAssembly memory, checked between steps. An input that needs more ends with code `memory`. */
+  /** Bytes of WebAssembly memory, 1 GiB if not given. An input that needs more ends with code `memory`. */
   memoryLimit?: number;
   /** Ends the run, between two steps; the promise rejects with the signal's reason. */
   signal?: AbortSignal;

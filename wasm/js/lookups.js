@@ -20,8 +20,11 @@ export function lookupsJson(options) {
   return JSON.stringify({ ...given, ...JSON.parse(JSON.stringify(fields)) });
 }
 
+/** Where no limit is given: far above what an honest month takes. */
+export const MEMORY_LIMIT = 2 ** 30;
+
 /** @param {import("./daysum.js").Options} options */
 export function runOptionsJson(options, purpose) {
-  const { badFiles, rowLimit, memoryLimit, malformedLabels, nodelessVolumes } = options;
+  const { badFiles, rowLimit, memoryLimit = MEMORY_LIMIT, malformedLabels, nodelessVolumes } = options;
   return JSON.stringify({ purpose, badFiles, rowLimit, memoryLimit, malformedLabels, nodelessVolumes });
 }

@@ -1,7 +1,7 @@
 // Drives a run: the engine says which bytes it needs, this reads them.
 
 import { asDaysumError, DaysumError, isTrap } from "./errors.js";
-import { lookupsJson, runOptionsJson } from "./lookups.js";
+import { lookupsJson, MEMORY_LIMIT, runOptionsJson } from "./lookups.js";
 import { openSource } from "./source.js";
 
 /** Others must get a turn, in a page above all. */
@@ -119,9 +119,9 @@ async function readRange(source, start, end, signal) {
   throw new DaysumError({ code: "source", message, file: source.name });
 }
 
-function checkMemory(core, limit, file) {
+function checkMemory(core, limit = MEMORY_LIMIT, file = undefined) {
   const taken = core.memory.buffer.byteLength;
-  if (limit === undefined || taken <= limit) return;
+  if (taken <= limit) return;
   const message = `${taken} bytes of memory are in use, the limit is ${limit}: give fewer files, days or label keys`;
   throw new DaysumError({ code: "memory", message, file });
 }

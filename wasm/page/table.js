@@ -1,16 +1,16 @@
 // Days and namespaces: sorted, filtered, and shown some at a time.
 
-const SHOWN = 100;
+const SHOWN = 30;
 const number = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 const COLUMNS = [
   ["day", "Day"],
   ["namespace", "Namespace"],
-  ["cpuUsage", "CPU used (core-h)"],
+  ["cpuUsage", "CPU used (core‑h)"],
   ["cpuRequest", "CPU requested"],
-  ["memoryUsage", "Memory used (GiB-h)"],
+  ["memoryUsage", "Memory used (GiB‑h)"],
   ["memoryRequest", "Memory requested"],
-  ["storageUsage", "Storage used (GiB-mo)"],
+  ["storageUsage", "Storage used (GiB‑mo)"],
   ["storageRequest", "Storage requested"],
   ["rows", "Rows"],
 ];

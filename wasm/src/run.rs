@@ -190,14 +190,15 @@ impl Session {
         let Some(work) = &self.work else { return Ok(()) };
         let object = &unit.object;
         let (name, row_group) = (object.meta.key.as_str(), unit.row_group.index);
+        let at = Location::object(name).row_group(row_group);
+        let needed = needed_bytes(&unit);
         if let Some(limit) = self.options.memory_limit
-            && unit.row_group.bytes > limit
+            && needed > limit
         {
             let message = format!(
-                "{name}, row group {row_group}: {} bytes to read at once, the memory limit is {limit}",
-                unit.row_group.bytes
+                "{name}, row group {row_group}: {needed} bytes are needed at once, the memory limit is {limit}"
             );
-            return Err(Told::new("memory", message).at(&Location::object(name).row_group(row_group)));
+            return self.reject(unit, Told::new("memory", message).at(&at));
         }
         let chunk = ChunkId {
             object: name.into(),
@@ -278,7 +279,7 @@ impl Session {
     /// Enough for a first look: finishes what there is.
     fn stop(&mut self) -> Result<(), Told> {
         if let Some(Work { goal: Goal::Days(schedule), .. }) = &mut self.work
-            && !schedule.units().is_empty()
+            && self.rows < self.report.total_rows
         {
             self.report.first_look = true;
             let open = schedule.take_open();
@@ -340,6 +341,17 @@ impl Session {
             _ => Err(Told::config("only a run that folds, once it is done, has a state")),
         }
     }
+}
+
+/// What arrives of a row group, and the largest page that it can hold: no more than its column. A page that lies
+/// about its size beyond this ends the instance.
+fn needed_bytes(unit: &Unit) -> u64 {
+    let footer = &unit.object.footer;
+    let Some(group) = footer.metadata().row_groups().get(unit.row_group.index as usize) else { return 0 };
+    let read = |name: &str| unit.object.kind.columns().iter().any(|column| column.name == name);
+    let columns = group.columns().iter().filter(|column| read(column.column_path().string().as_str()));
+    let largest = columns.map(|column| column.uncompressed_size().max(0) as u64).max();
+    unit.row_group.bytes + largest.unwrap_or(0)
 }
 
 impl Goal {

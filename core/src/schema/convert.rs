@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use arrow::array::{BinaryArray, Int64Array, StringArray};
+    use arrow::array::{BinaryArray, Date32Array, Int64Array, StringArray, UInt16Array};
     use arrow::compute::{CastOptions, cast_with_options};
 
     fn cast(array: &ArrayRef, to: &DataType) -> ArrayRef {
@@ -200,10 +200,14 @@ mod tests {
             DataType::LargeUtf8,
             DataType::Utf8View,
         ]);
-        types.extend([dictionary(DataType::Utf8), dictionary(DataType::Date32)]);
+        types.push(dictionary(DataType::Utf8));
         for to in types {
             assert_eq!(&instants(&cast(&wanted, &to)).expect("instants"), wanted.as_primitive(), "{to}");
         }
+        let days = Arc::new(Date32Array::from(vec![20_402, 0, 1]));
+        let keys = UInt16Array::from(vec![Some(0), None, Some(1), Some(2)]);
+        let by_day: ArrayRef = Arc::new(DictionaryArray::new(keys, days));
+        assert_eq!(&instants(&by_day).expect("instants"), wanted.as_primitive());
         let in_utc: ArrayRef =
             Arc::new(wanted.as_primitive::<TimestampMillisecondType>().clone().with_timezone("UTC"));
         assert_eq!(
