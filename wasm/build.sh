@@ -61,7 +61,7 @@ wasm_bindgen() {
 
 # Nothing here compresses with zstd: its stronger compressors stay out, and its decoder is the small one.
 zstd_flags() {
-  local name flags=(-DZSTD_STRIP_ERROR_STRINGS -DHUF_FORCE_DECOMPRESS_X1 -DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT)
+  local name flags=(-DHUF_FORCE_DECOMPRESS_X1 -DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT)
   for name in DFAST GREEDY LAZY LAZY2 BTLAZY2 BTOPT BTULTRA; do flags+=("-DZSTD_EXCLUDE_${name}_BLOCK_COMPRESSOR"); done
   echo "${flags[*]}"
 }
