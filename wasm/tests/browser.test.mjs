@@ -1,6 +1,5 @@
 // The page in real Chromium, with files through its real file inputs.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -143,7 +142,7 @@ test("a generated month: first look, progress, cancel", async (t) => {
   const { page, problems } = await openPage(t);
   const month = join(scratch, "month");
   mkdirSync(month);
-  execFileSync(native, ["generate", "--output", month, "--rows", "300k"], { stdio: "pipe" });
+  native("generate", "--output", month, "--rows", "300k");
   await page.setInputFiles("#folder", month);
   await page.locator("#first-look:not([hidden])").waitFor();
   await finished(page);

@@ -1,7 +1,6 @@
 // What the interface promises besides numbers: sources, progress, cancelling, first looks, states.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, openAsBlob, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openAsBlob, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +22,7 @@ let large;
 before(() => {
   scratch = mkdtempSync(join(tmpdir(), "daysum-"));
   const generated = join(scratch, "generated");
-  execFileSync(native, ["generate", "--output", generated, "--rows", "200k", "--days", "1"], { stdio: "pipe" });
+  native("generate", "--output", generated, "--rows", "200k", "--days", "1");
   large = filesBelow(generated).reduce((a, b) => (a.data.length > b.data.length ? a : b));
   if (large.data.length < 200_000) throw new Error(`${large.name} has only ${large.data.length} bytes`);
 });
@@ -172,15 +171,14 @@ test("daysum merge takes what was folded here", async () => {
   writeFileSync(here, state);
   const rest = join(scratch, "rest");
   for (const file of month.files.filter((file) => !half(file))) {
-    execFileSync("mkdir", ["-p", join(rest, file.name, "..")]);
+    mkdirSync(join(rest, file.name, ".."), { recursive: true });
     writeFileSync(join(rest, file.name), file.data);
   }
   const params = join(month.directory, "params.json");
-  const run = (...args) => execFileSync(native, args, { stdio: "pipe" });
-  run("fold", rest, "--lookups", params, "--output", join(scratch, "there.state"));
-  run("merge", here, join(scratch, "there.state"), "--output", join(scratch, "all.state"));
+  native("fold", rest, "--lookups", params, "--output", join(scratch, "there.state"));
+  native("merge", here, join(scratch, "there.state"), "--output", join(scratch, "all.state"));
   const output = join(scratch, "days");
-  run("finalise", join(scratch, "all.state"), "--lookups", params, "--output", output, "--format", "arrow");
+  native("finalise", join(scratch, "all.state"), "--lookups", params, "--output", output, "--format", "arrow");
   assertSameBytes("merged natively", expected, daysIn(output));
   const holding = await fold(month.files, { lookups, badFiles: "hold" }).catch((error) => error);
   assert.equal(holding.code, "config");

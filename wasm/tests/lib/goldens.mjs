@@ -2,18 +2,19 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const repository = fileURLToPath(new URL("../../../", import.meta.url));
 const root = join(repository, "tests/data/golden");
 
-/** The native command; a test without it would compare nothing, so its absence is an error. */
-export const native = [process.env.DAYSUM, "target/release/daysum", "target/debug/daysum"]
-  .filter(Boolean)
-  .map((path) => join(path.startsWith("/") ? "" : repository, path))
-  .find((path) => existsSync(path));
-if (!native) throw new Error("build the native command first (cargo build --bin daysum), or name it in DAYSUM");
+/** Runs the native command. Without it a test would compare nothing, so its absence is an error. */
+export function native(...args) {
+  const paths = [process.env.DAYSUM, "target/release/daysum", "target/debug/daysum"].filter(Boolean);
+  const command = paths.map((path) => resolve(repository, path)).find((path) => existsSync(path));
+  if (!command) throw new Error("build the native command first (cargo build --bin daysum), or name it in DAYSUM");
+  execFileSync(command, args, { stdio: "pipe" });
+}
 
 export function goldens() {
   const names = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
@@ -48,8 +49,7 @@ export function filesBelow(directory) {
 export function nativeDays(input, lookups) {
   const output = mkdtempSync(join(tmpdir(), "daysum-"));
   try {
-    const args = ["run", input, "--lookups", lookups, "--output", output, "--format", "arrow"];
-    execFileSync(native, args, { stdio: "pipe" });
+    native("run", input, "--lookups", lookups, "--output", output, "--format", "arrow");
     return daysIn(output);
   } finally {
     rmSync(output, { recursive: true });
