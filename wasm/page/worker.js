@@ -3,11 +3,14 @@
 import { encode, overview, summarize } from "./daysum/index.js";
 
 /** Rows of a first look; small inputs need none. */
-const FIRST_ROWS = 50_000;
+const FIRST_ROWS = 10_000;
 const SMALL_BYTES = 4 * 1024 * 1024;
 
 let days = [];
 let running;
+
+// Fetches and compiles the engine before there are files. If that fails, the first files say so.
+encode([], "jsonl").catch(() => {});
 
 const jobs = {
   async summarize({ files, options }) {

@@ -207,7 +207,9 @@ impl Session {
         };
         let folder = ChunkFolder::new(work.config.clone(), &chunk, object.kind, object.partition);
         let file = self.files.position(name);
-        match ChunkDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS) {
+        // A first look need not decode more than it shows.
+        let batch_rows = self.options.row_limit.map_or(BATCH_ROWS, |most| BATCH_ROWS.min(most as usize));
+        match ChunkDecoder::new(&object.footer, object.kind, row_group, batch_rows) {
             Ok(decoder) => {
                 self.current = Some(Current { unit, file, decoder, folder });
                 Ok(())
