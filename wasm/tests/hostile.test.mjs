@@ -93,6 +93,13 @@ test("random bytes, alone and within a good file", async () => {
   await stillWorks();
 });
 
+test("a value without a meaning is named by file, row group, row and column", async () => {
+  const error = await outcome(repeated(3, '{"app": '));
+  const { code, file, rowGroup, row, column } = error;
+  assert.deepEqual({ code, file, rowGroup, row, column }, { code: "value", file: "bad.parquet", rowGroup: 0, row: 0, column: "node_labels" });
+  assert.equal((await outcome(repeated(3, '{"app": '), { malformedLabels: "empty" })).rowsAggregated, 3);
+});
+
 test("pages that lie about their size", async () => {
   for (const told of [0, 1, 79, 81, 2 ** 20, 2 ** 30, 2 ** 31 - 1]) {
     const error = await outcome(zeros({ rows: 10, held: 80, told, footer: 80 }));

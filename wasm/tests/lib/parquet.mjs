@@ -110,8 +110,8 @@ export function snappyStored(bytes) {
   return Buffer.concat([Buffer.from([...varint(bytes.length), ...head]), bytes]);
 }
 
-/** `rows` times the same value, in some forty bytes a column. */
-export function repeated(rows) {
+/** `rows` times the same row, in some forty bytes a column. */
+export function repeated(rows, labels = "{}") {
   const text = (value) => Buffer.concat([Buffer.from(Uint32Array.of(value.length).buffer), Buffer.from(value)]);
   const day = Buffer.alloc(8);
   day.writeBigInt64LE(BigInt(Date.UTC(2025, 10, 1)));
@@ -121,7 +121,7 @@ export function repeated(rows) {
     const data = page({ values: rows, encoding: RLE_DICTIONARY, bytes: snappyStored(keys), uncompressed: keys.length });
     return { name, dictionary, data, uncompressed: dictionary.length + data.length };
   };
-  const columns = [column("interval_start", day), column("node", text("n1")), column("node_labels", text("{}"))];
+  const columns = [column("interval_start", day), column("node", text("n1")), column("node_labels", text(labels))];
   return file({ rows, codec: SNAPPY, columns });
 }
 
