@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_short_answer_is_refused() {
-        let mut reading = Reading::new(Vec::from([0..4]));
+        let mut reading = Reading::new(vec![0..4, 2..4]);
         assert_eq!(reading.supply(vec![1, 2]).expect_err("two bytes of four").code, "source");
     }
 }
