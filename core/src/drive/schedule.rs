@@ -187,6 +187,11 @@ impl Schedule {
         whole
     }
 
+    /// Takes out the days that are open though not whole: for a first look, before everything is folded.
+    pub fn take_open(&mut self) -> BTreeMap<Day, DayState> {
+        std::mem::take(&mut self.open)
+    }
+
     /// Units that nobody has taken yet.
     pub fn units(&self) -> &[Unit] {
         self.units.as_slice()
