@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Common, Selection};
 use crate::output::Output;
-use crate::report::{Quarantined, Report, peak_rss_bytes};
+use crate::report::{Quarantined, Report, cpu_seconds, peak_rss_bytes};
 
 /// What to read, and where to put the days.
 #[derive(Debug, Args)]
@@ -81,6 +81,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     job.fold(schedule, &runtime, &mut report)?;
     report.bytes_read = job.source.bytes();
     report.peak_rss_bytes = peak_rss_bytes();
+    report.cpu_seconds = cpu_seconds();
     report.seconds.total = started.elapsed().as_secs_f64();
     if let Some(path) = &config.run.report {
         report.write(path)?;
