@@ -39,9 +39,9 @@ host() { rustc -vV | sed -n 's/^host: //p'; }
 c_compiler() {
   [ -z "${CC_wasm32_unknown_unknown:-}" ] || return 0
   local clang
-  clang=$(compgen -c | grep -Ex 'clang(-[0-9]+)?' | sort -Vu | tail -n 1)
+  clang=$(compgen -c | grep -Ex 'clang(-[0-9]+)?' | sort -Vu | tail -n 1) || true
   if [ -z "$clang" ]; then
-    clang=$(apt-cache search --names-only '^clang-[0-9]+$' | grep -o '^clang-[0-9]*' | sort -V | tail -n 1)
+    clang=$(apt-cache search --names-only '^clang-[0-9]+$' | grep -o '^clang-[0-9]*' | sort -V | tail -n 1) || true
     apt "${clang:-clang}"
   fi
   export CC_wasm32_unknown_unknown=${clang:-clang}
