@@ -39,9 +39,9 @@ host() { rustc -vV | sed -n 's/^host: //p'; }
 c_compiler() {
   [ -z "${CC_wasm32_unknown_unknown:-}" ] || return 0
   local clang
-  clang=$(compgen -c | grep -Ex 'clang(-[0-9]+)?' | sort -Vu | tail -n 1)
+  clang=$(compgen -c | grep -Ex 'clang(-[0-9]+)?' | sort -Vu | tail -n 1) || true
   if [ -z "$clang" ]; then
-    clang=$(apt-cache search --names-only '^clang-[0-9]+$' | grep -o '^clang-[0-9]*' | sort -V | tail -n 1)
+    clang=$(apt-cache search --names-only '^clang-[0-9]+$' | grep -o '^clang-[0-9]*' | sort -V | tail -n 1) || true
     apt "${clang:-clang}"
   fi
   export CC_wasm32_unknown_unknown=${clang:-clang}
@@ -71,11 +71,12 @@ build() {
   export CFLAGS_wasm32_unknown_unknown=${CFLAGS_wasm32_unknown_unknown:-$(zstd_flags)}
   cargo_wasm build -p daysum-wasm --profile wasm --locked
   local glue=$CARGO_TARGET_DIR/glue dist=wasm/dist way
-  rm -rf "$dist" "$glue"
+  rm -rf "$glue"
   wasm_bindgen --target web --remove-name-section --remove-producers-section --no-typescript --out-name daysum_wasm --out-dir "$glue" \
     "$CARGO_TARGET_DIR/$target/wasm/daysum_wasm.wasm"
-  mkdir -p "$dist"
   node wasm/tools/factory.mjs "$glue/daysum_wasm.js" "$glue/core.js"
+  rm -rf "$dist"
+  mkdir -p "$dist"
   for way in web bundler nodejs; do
     mkdir "$dist/$way"
     cp "$glue/daysum_wasm_bg.wasm" "$dist/$way/daysum.wasm"

@@ -10,7 +10,9 @@ export CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v google-chrome ||
 [ -n "$CHROMIUM" ] || { apt chromium && CHROMIUM=$(command -v chromium); }
 wasm/build.sh build
 cargo build --locked --bin daysum
-log=$PWD/target/wasm-test.log
+target=${CARGO_TARGET_DIR:-$PWD/target}
+export DAYSUM=$target/debug/daysum # what the tests compare with
+log=$target/wasm-test.log
 cd wasm
 npm ci --no-audit --no-fund
 node --test --test-reporter=tap tests/*.test.mjs | tee "$log"

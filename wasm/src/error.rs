@@ -48,10 +48,19 @@ impl Told {
     }
 }
 
+impl From<&Error> for Told {
+    fn from(error: &Error) -> Self {
+        let told = Self::new(error.code(), error.to_string());
+        match error.location() {
+            Some(at) => told.at(at),
+            None => told,
+        }
+    }
+}
+
 impl From<Error> for Told {
     fn from(error: Error) -> Self {
-        let told = Self::new(error.code(), error.to_string());
-        error.location().map_or(told.clone(), |at| told.at(at))
+        (&error).into()
     }
 }
 

@@ -12,6 +12,17 @@ use crate::reading::Reading;
 /// Longest range that is taken from the files themselves: a made-up date must not ask for a million days.
 const MOST_DAYS: i32 = 3660;
 
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum FilesStep {
+    /// Bytes of the current file.
+    Read(Reading),
+    /// A file is done, or known to be unreadable.
+    Went,
+    /// All are.
+    Done,
+}
+
 /// Files whose footers are being read.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
@@ -48,10 +59,6 @@ impl Files {
         Ok(())
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.metas.len()
-    }
-
     pub(crate) fn position(&self, name: &str) -> usize {
         self.metas.iter().position(|meta| meta.key == name).unwrap_or_default()
     }
@@ -61,26 +68,26 @@ impl Files {
         self.found.len()
     }
 
-    /// Goes on; `None` once every footer is there or known to be unreadable.
-    pub(crate) fn step(&mut self) -> Option<Option<Reading>> {
+    /// Goes on by one step.
+    pub(crate) fn step(&mut self) -> FilesStep {
         let file = self.found.len();
-        let meta = self.metas.get(file)?;
+        let Some(meta) = self.metas.get(file) else { return FilesStep::Done };
         if let Some(Some(told)) = self.refused.get(file) {
             let at = Box::new(Location { row_group: told.row_group, ..Location::object(meta.key.as_str()) });
             self.found.push(Err(Error::Format { at, reason: told.message.clone() }));
-            return Some(None);
+            return FilesStep::Went;
         }
         let step = match &mut self.decoder {
             Some(decoder) => decoder.step(),
             None => FooterDecoder::new(meta).and_then(|decoder| self.decoder.insert(decoder).step()),
         };
         match step {
-            Ok(FooterStep::Need(ranges)) => return Some(Some(Reading::new(ranges))),
+            Ok(FooterStep::Need(ranges)) => return FilesStep::Read(Reading::new(ranges)),
             Ok(FooterStep::Done(footer)) => self.found.push(Ok(*footer)),
             Err(error) => self.found.push(Err(error)),
         }
         self.decoder = None;
-        Some(None)
+        FilesStep::Went
     }
 
     pub(crate) fn supply(&mut self, reading: Reading) {
@@ -125,19 +132,14 @@ impl Files {
     }
 
     /// The first file that cannot be read, for runs that stop there.
-    pub(crate) fn first_error(&mut self) -> Option<Told> {
-        let bad = self.found.iter().position(Result::is_err)?;
-        match self.found.swap_remove(bad) {
-            Err(error) => Some(self.told(&self.metas[bad].key, error)),
-            Ok(_) => None,
-        }
+    pub(crate) fn first_error(&self) -> Option<Told> {
+        let files = self.metas.iter().zip(&self.found);
+        files.into_iter().find_map(|(meta, found)| Some(self.told(&meta.key, found.as_ref().err()?)))
     }
 
     /// An error of a file: what an earlier attempt said, if this is a file that was refused.
-    pub(crate) fn told(&self, name: &str, error: Error) -> Told {
-        let file = self.metas.iter().position(|meta| meta.key == name);
-        let earlier = file.and_then(|file| self.refused[file].clone());
-        earlier.unwrap_or_else(|| error.into())
+    pub(crate) fn told(&self, name: &str, error: &Error) -> Told {
+        self.refused[self.position(name)].clone().unwrap_or_else(|| error.into())
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {

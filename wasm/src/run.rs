@@ -16,7 +16,7 @@ use daysum_core::{
 
 use crate::encode::arrow_file;
 use crate::error::Told;
-use crate::files::Files;
+use crate::files::{Files, FilesStep};
 use crate::options::{Purpose, RunOptions};
 use crate::reading::Reading;
 use crate::report::{DayFacts, Report};
@@ -33,6 +33,8 @@ pub(crate) struct Session {
     days: VecDeque<DaySummary>,
     day: Option<DaySummary>,
     report: Report,
+    /// The file of the last row group.
+    file: usize,
     rows: u64,
     done: bool,
 }
@@ -55,7 +57,6 @@ enum Goal {
 #[derive(Debug)]
 struct Current {
     unit: Unit,
-    file: usize,
     decoder: ChunkDecoder,
     folder: ChunkFolder,
 }
@@ -72,6 +73,7 @@ impl Session {
             days: VecDeque::new(),
             day: None,
             report: Report::default(),
+            file: 0,
             rows: 0,
             done: false,
         })
@@ -142,9 +144,9 @@ impl Session {
 
     fn step_footers(&mut self) -> Result<Vec<f64>, Told> {
         match self.files.step() {
-            Some(Some(reading)) => return Ok(self.ask(reading)),
-            Some(None) => {}
-            None => self.plan()?,
+            FilesStep::Read(reading) => return Ok(self.ask(reading)),
+            FilesStep::Went => {}
+            FilesStep::Done => self.plan()?,
         }
         Ok(Vec::new())
     }
@@ -161,17 +163,13 @@ impl Session {
         }
         let config = Arc::new(FoldConfig::new(&self.lookups, self.options.fold())?);
         let policy = Policy::new(&self.lookups, self.options.policy())?;
-        let mut plan = self.files.plan(&self.lookups)?;
-        if !self.options.holds()
-            && let Some(bad) = plan.unreadable.pop()
-        {
-            return Err(self.files.told(&bad.meta.key, bad.error));
-        }
-        for bad in &mut plan.unreadable {
-            let error =
-                std::mem::replace(&mut bad.error, daysum_core::Error::Config { reason: String::new() });
-            let days = bad.days.unwrap_or(config.range());
-            self.report.reject(self.files.told(&bad.meta.key, error), days, 0);
+        let plan = self.files.plan(&self.lookups)?;
+        for bad in &plan.unreadable {
+            let told = self.files.told(&bad.meta.key, &bad.error);
+            if !self.options.holds() {
+                return Err(told);
+            }
+            self.report.reject(told, bad.days.unwrap_or(config.range()), 0);
         }
         self.report.plan(&plan, self.files.names(), config.range());
         let goal = match self.options.purpose {
@@ -206,12 +204,12 @@ impl Session {
             row_group,
         };
         let folder = ChunkFolder::new(work.config.clone(), &chunk, object.kind, object.partition);
-        let file = self.files.position(name);
+        self.file = self.files.position(name);
         // A first look need not decode more than it shows.
         let batch_rows = self.options.row_limit.map_or(BATCH_ROWS, |most| BATCH_ROWS.min(most as usize));
         match ChunkDecoder::new(&object.footer, object.kind, row_group, batch_rows) {
             Ok(decoder) => {
-                self.current = Some(Current { unit, file, decoder, folder });
+                self.current = Some(Current { unit, decoder, folder });
                 Ok(())
             }
             Err(error) => self.reject(unit, error.into()),
@@ -304,7 +302,7 @@ impl Session {
     }
 
     pub(crate) fn file(&self) -> usize {
-        self.current.as_ref().map_or(self.files.current(), |current| current.file).min(self.files.len())
+        if self.work.is_some() { self.file } else { self.files.current() }
     }
 
     pub(crate) fn is_done(&self) -> bool {

@@ -113,6 +113,7 @@ test("only ranges are read, and near ones together", async () => {
   assert.equal(report.bytesRead, read);
   const groups = report.files[0].rowGroups;
   assert.ok(groups > 0 && reads <= 2 + 2 * groups, `${reads} reads for ${groups} row groups of some 18 columns each`);
+  assert.ok(report.peakMemory < 128 * 2 ** 20, `${report.peakMemory} bytes`);
 });
 
 test("progress is told and ends with everything", async () => {

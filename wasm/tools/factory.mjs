@@ -14,8 +14,9 @@ let body = replace(glue, /^export \{.*\};?\s*$/gm, "");
 body = replace(body, /^export (class|function) /gm, "$1 ");
 // The loader with its URL: index.js compiles the module itself.
 body = replace(body, /^async function __wbg_init\([\s\S]*?^\}\n/m, "");
+body = replace(body, /^async function __wbg_init_once\([\s\S]*?^\}\n/m, "");
 body = replace(body, /^async function __wbg_load\([\s\S]*?^\}\n/m, "");
-if (/\b(import|export)\b/.test(body.replace(/\/\*[\s\S]*?\*\/|\/\/.*|__wbg_get_imports|imports?\b(?=[.;,)\]\s]*)/g, ""))) {
+if (/^(import|export)\b|\bimport\.meta|\bimport\(/m.test(body)) {
   throw new Error(`${from}: an import or export is left over`);
 }
 const names = [...glue.matchAll(/^export (?:class|function) (\w+)/gm)].map((match) => match[1]);
