@@ -25,6 +25,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use crate::args::{Common, Selection};
+use crate::logging::BARS;
 use crate::output::Output;
 use crate::report::{Quarantined, Report, peak_rss_bytes};
 
@@ -76,6 +77,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     let (config, runtime) = (load(common, args)?, runtime()?);
     let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Publish))?;
     let mut report = job.report(&config);
+    let _span = tracing::error_span!("run", run = report.run, source = report.source).entered();
     let schedule = runtime.block_on(job.plan(&mut report, args.force, Purpose::Publish))?;
     report.seconds.plan = started.elapsed().as_secs_f64();
     job.fold(schedule, &runtime, &mut report)?;
@@ -238,6 +240,7 @@ impl Job {
         Report {
             daysum_version: env!("CARGO_PKG_VERSION"),
             run: self.run.0.clone(),
+            source: self.lookups.source_uuid.to_lowercase(),
             mode: if config.run.in_memory { "in-memory" } else { "streaming" },
             threads: self.options.threads.get(),
             ..Report::default()
@@ -269,6 +272,7 @@ impl Job {
             if purpose == Purpose::Publish {
                 self.output.quarantine(&entry).await?;
             }
+            tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
             report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
         }
         if self.options.skip_unreadable {
@@ -285,6 +289,13 @@ impl Job {
             .collect();
         schedule.skip(&unchanged);
         report.days_unchanged = unchanged;
+        tracing::info!(
+            objects = report.objects,
+            row_groups = schedule.units().len(),
+            days_unchanged = report.days_unchanged.len(),
+            days_held = report.days_held.len(),
+            "planned"
+        );
         Ok(schedule)
     }
 
@@ -325,7 +336,11 @@ impl Job {
                         run: run.clone(),
                     };
                     match runtime.block_on(output.publish(&scope, &day)) {
-                        Ok(receipt) => report.add_day(&day, &receipt),
+                        Ok(receipt) => {
+                            let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
+                            tracing::info!(day = %day.day, rows, rewritten, "published");
+                            report.add_day(&day, &receipt);
+                        }
                         Err(error) if error.is_retryable() => return Err(error),
                         Err(error) => {
                             let rejected =
@@ -369,6 +384,7 @@ fn reject(
         report.days_held.extend(touched.take_while(|day| *day <= days.1));
     }
     let row_group = unit.as_ref().map(|unit| unit.row_group.index);
+    tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");
     report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
     runtime.block_on(output.quarantine(&entry(&error, object, Some(days), lookups, run)))
 }
@@ -493,5 +509,5 @@ pub(crate) fn wrong(reason: &str) -> Error {
 fn progress(rows: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows  {per_sec}  {eta} left")
         .expect("the template is sound");
-    ProgressBar::new(rows).with_style(style) // draws on a terminal only
+    BARS.add(ProgressBar::new(rows).with_style(style)) // draws on a terminal only
 }

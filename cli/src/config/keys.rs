@@ -141,7 +141,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     obeyed("metrics.textfile", Text, &[], "", "file for Prometheus metrics, replaced at the end of a run"),
     obeyed("metrics.listen", Text, &[], "", "address that serves Prometheus metrics during a run"),
-    obeyed("logging.format", Choice(&["console", "json"]), &["LOG_FORMAT"], "console", "form of log lines"),
+    obeyed(
+        "logging.format",
+        Choice(&["console", "human", "json"]),
+        &["LOG_FORMAT"],
+        "console",
+        "form of log lines",
+    ),
     obeyed(
         "logging.level",
         Choice(&["trace", "debug", "info", "warning", "warn", "error", "critical"]),
