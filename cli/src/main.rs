@@ -8,6 +8,7 @@ mod db;
 mod generate;
 mod inspect;
 mod logging;
+mod metrics;
 mod output;
 mod report;
 mod run;

@@ -16,6 +16,9 @@ pub(crate) struct Report {
     pub(crate) source: String,
     pub(crate) mode: &'static str,
     pub(crate) threads: usize,
+    /// Line items read so far; the counts below are known at the end.
+    #[serde(skip)]
+    pub(crate) rows_folded: u64,
     pub(crate) rows_in: u64,
     pub(crate) rows_aggregated: u64,
     pub(crate) rows_filtered: BTreeMap<&'static str, u64>,

@@ -26,8 +26,9 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Common, Selection};
 use crate::logging::BARS;
+use crate::metrics::Metrics;
 use crate::output::Output;
-use crate::report::{Quarantined, Report, peak_rss_bytes};
+use crate::report::{Quarantined, Report, failure_code, peak_rss_bytes};
 
 /// What to read, and where to put the days.
 #[derive(Debug, Args)]
@@ -55,6 +56,12 @@ pub(crate) struct RunArgs {
     /// File that gets the report as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
+    /// File for Prometheus metrics, replaced at the end of the run.
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<String>,
+    /// Address that serves Prometheus metrics while the run lasts, such as 127.0.0.1:9187.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
     /// Computes and writes days whose inputs have not changed, too.
     #[arg(long)]
     force: bool,
@@ -71,23 +78,39 @@ enum Purpose {
     Look,
 }
 
-/// Runs; the report is written to `--report` whatever was held back.
+/// Runs; the report is written to `--report` whatever was held back, the metrics whatever went wrong.
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
-    let started = Instant::now();
     let (config, runtime) = (load(common, args)?, runtime()?);
-    let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Publish))?;
-    let mut report = job.report(&config);
+    let metrics = Metrics::start(&config.metrics, &runtime)?;
+    let source = config.ocp.provider_uuid.clone().unwrap_or_default().to_lowercase();
+    let mut report = Report { source, ..Report::default() };
+    let ended = carry_out(&config, args, &runtime, &metrics, &mut report);
+    metrics.end(&report, ended.as_ref().map_or_else(failure_code, |()| report.code()));
+    ended.map(|()| report)
+}
+
+fn carry_out(
+    config: &Config,
+    args: &RunArgs,
+    runtime: &Runtime,
+    metrics: &Metrics<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let started = Instant::now();
+    let mut job = runtime.block_on(Job::prepare(config, args, Purpose::Publish))?;
+    *report = job.report(config);
     let _span = tracing::error_span!("run", run = report.run, source = report.source).entered();
-    let schedule = runtime.block_on(job.plan(&mut report, args.force, Purpose::Publish))?;
+    let schedule = runtime.block_on(job.plan(report, args.force, Purpose::Publish))?;
     report.seconds.plan = started.elapsed().as_secs_f64();
-    job.fold(schedule, &runtime, &mut report)?;
+    let folded = job.fold(schedule, runtime, report, |report| metrics.progress(report));
     report.bytes_read = job.source.bytes();
     report.peak_rss_bytes = peak_rss_bytes();
     report.seconds.total = started.elapsed().as_secs_f64();
-    if let Some(path) = &config.run.report {
-        report.write(path)?;
+    folded?;
+    match &config.run.report {
+        Some(path) => report.write(path),
+        None => Ok(()),
     }
-    Ok(report)
 }
 
 /// `daysum plan`: what a run would read and replace.
@@ -126,7 +149,7 @@ pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Resul
     }
     let mut report = job.report(&config);
     let schedule = runtime.block_on(job.plan(&mut report, true, Purpose::Look))?;
-    job.fold(schedule, &runtime, &mut report)?;
+    job.fold(schedule, &runtime, &mut report, |_| {})?;
     let Output::Comparison { differences, .. } = &mut job.output else {
         return Err(wrong("diff and verify compare with a database"));
     };
@@ -165,6 +188,8 @@ fn load(common: &Common, args: &RunArgs) -> Result<Config> {
         ("run.threads", args.threads.map(|threads| threads.to_string())),
         ("run.memory_limit", args.memory_limit.clone()),
         ("run.report", args.report.clone()),
+        ("metrics.textfile", args.metrics_file.clone()),
+        ("metrics.listen", args.metrics_listen.clone()),
     ]);
     let (config, notes) = common.load(&settings)?;
     for note in notes {
@@ -316,14 +341,24 @@ impl Job {
         drive::plan(files, &self.lookups)
     }
 
-    fn fold(&mut self, mut schedule: Schedule, runtime: &Runtime, report: &mut Report) -> Result<()> {
+    /// Folds and publishes; `progress` sees the report after every step.
+    fn fold(
+        &mut self,
+        mut schedule: Schedule,
+        runtime: &Runtime,
+        report: &mut Report,
+        progress: impl Fn(&Report),
+    ) -> Result<()> {
         let inputs = schedule.inputs();
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
         let Self { source, output, lookups, policy, fold, options, run, .. } = self;
         let outcome = engine::run(source, &mut schedule, fold, policy, options, runtime.handle(), |event| {
             match event {
-                Event::Folded { rows } => bar.inc(rows),
+                Event::Folded { rows } => {
+                    bar.inc(rows);
+                    report.rows_folded += rows;
+                }
                 Event::Day(day) if day.rows.num_rows() == 0 => {}
                 Event::Day(day) => {
                     let started = Instant::now();
@@ -352,6 +387,8 @@ impl Job {
                 }
                 Event::Rejected(rejected) => reject(rejected, report, output, lookups, run, runtime)?,
             }
+            report.bytes_read = source.bytes();
+            progress(report);
             Ok(())
         });
         bar.finish_and_clear();

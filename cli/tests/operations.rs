@@ -1,6 +1,15 @@
 //! What an operator relies on around a run: logs, metrics, what a second run reads, what the quarantine holds.
 
-use daysum_tests::command::{Daysum, golden, text};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Stdio;
+
+use daysum_tests::command::{self, Daysum, golden, text};
+use daysum_tests::golden::Golden;
+use daysum_tests::s3::{BUCKET, Fault, S3Server};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -14,7 +23,7 @@ fn log_lines_have_the_form_and_the_level_of_the_settings() {
     let output = work.path().join("out");
     let run = ["run", text(&input), "--lookups", text(&lookups), "--output", text(&output), "--force"];
     let with = |yaml: &str, variables: &[(&str, String)]| {
-        std::fs::write(&settings, yaml).expect("writable");
+        fs::write(&settings, yaml).expect("writable");
         DAYSUM.ends_with(0, &[&run[..], &["--config", text(&settings)]].concat(), variables)
     };
 
@@ -42,9 +51,105 @@ fn log_lines_have_the_form_and_the_level_of_the_settings() {
     let said = with("logging: {format: human, level: warning}", &[]);
     assert!(!said.contains("published") && said.contains("rows out"), "{said}");
 
-    std::fs::write(&settings, "logging: {format: json}").expect("writable");
+    fs::write(&settings, "logging: {format: json}").expect("writable");
     let wrong = ["run", "/nowhere", "--lookups", text(&lookups), "--config", text(&settings)];
     let said = DAYSUM.ends(2, &wrong);
     let line: Value = serde_json::from_str(said.trim_end()).expect("one JSON line");
     assert_eq!(line["level"], "ERROR");
+}
+
+/// The values of a text in Prometheus' form, by name and labels (without the source, which all have).
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').expect("name, blank, value");
+        let (before, labels) = name.split_once('{').expect("every sample has its source");
+        let labels: Vec<&str> = labels
+            .strip_suffix('}')
+            .expect("labels end")
+            .split(',')
+            .filter(|label| !label.starts_with("source="))
+            .collect();
+        assert!(before.starts_with("daysum_"), "{line}");
+        let told =
+            text.contains(&format!("# TYPE {before} gauge")) && text.contains(&format!("# HELP {before} "));
+        assert!(told, "{before} has neither type nor help");
+        let twice =
+            samples.insert([&[before], &labels[..]].concat().join(" "), value.parse().expect("a number"));
+        assert!(twice.is_none(), "{line} appears twice");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    samples
+}
+
+#[test]
+fn the_metrics_file_tells_of_successes_and_of_failures() {
+    let (input, lookups) = golden("gen-small");
+    let work = TempDir::new().expect("a directory");
+    let (output, file) = (work.path().join("out"), work.path().join("daysum.prom"));
+    let report = work.path().join("report.json");
+    let run = |input: &Path, code, more: &[&str]| {
+        let run = ["run", text(input), "--lookups", text(&lookups), "--output", text(&output)];
+        DAYSUM.ends(code, &[&run[..], &["--metrics-file", text(&file)], more].concat());
+        samples(&fs::read_to_string(&file).expect("a metrics file"))
+    };
+    let first = run(&input, 0, &["--report", text(&report)]);
+    let report: Value = serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON");
+    for (name, told) in [
+        ("daysum_rows fate=\"aggregated\"", &report["rows_aggregated"]),
+        ("daysum_rows fate=\"no_node\"", &report["rows_filtered"]["no_node"]),
+        ("daysum_folded_rows", &report["rows_in"]),
+        ("daysum_output_rows", &report["rows_out"]),
+        ("daysum_objects", &report["objects"]),
+        ("daysum_read_bytes", &report["bytes_read"]),
+        ("daysum_written_bytes", &report["bytes_written"]),
+        ("daysum_phase_seconds phase=\"write\"", &report["seconds"]["write"]),
+    ] {
+        assert_eq!(first.get(name).copied(), told.as_f64(), "{name} in {first:?}");
+    }
+    assert_eq!((first["daysum_days state=\"published\""], first["daysum_last_run_success"]), (2.0, 1.0));
+    assert_eq!(first["daysum_last_run_timestamp_seconds"], first["daysum_last_success_timestamp_seconds"]);
+    assert!(first["daysum_peak_memory_bytes"] > 1e6);
+
+    let again = run(&input, 0, &[]);
+    assert_eq!((again["daysum_days state=\"unchanged\""], again["daysum_output_rows"]), (2.0, 0.0));
+
+    let failed = run(Path::new("/nowhere"), 2, &[]);
+    assert_eq!((failed["daysum_last_run_success"], failed["daysum_last_run_exit_code"]), (0.0, 2.0));
+    let success = failed["daysum_last_success_timestamp_seconds"];
+    assert_eq!(success, again["daysum_last_success_timestamp_seconds"]);
+    assert!(failed["daysum_last_run_timestamp_seconds"] > success);
+    let left = fs::read_dir(work.path()).expect("a directory").count();
+    assert_eq!(left, 3, "out, the report and the metrics: nothing temporary is left");
+}
+
+#[test]
+fn metrics_are_served_while_a_run_lasts() {
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (_, lookups) = command::golden("gen-small");
+    let output = TempDir::new().expect("a directory");
+    let s3 = S3Server::start();
+    s3.place_files("slow", &golden.files);
+    s3.plan([Some(Fault::Stalled)]);
+    let input = format!("s3://{BUCKET}/slow");
+    let run = ["run", &input, "--lookups", text(&lookups), "--output", text(output.path())];
+    let listen = ["--metrics-listen", "127.0.0.1:0"];
+    let mut child = DAYSUM
+        .command(&[&run[..], &listen].concat(), &s3.variables())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command was built for this test");
+    let said = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = said.lines().map(|line| line.expect("text"));
+    let line = lines.find(|line| line.contains("metrics are served")).expect("the address is logged");
+    let address = line.rsplit("address=").next().expect("at its end");
+    let mut scraper = TcpStream::connect(address).expect("it listens");
+    scraper.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    scraper.read_to_string(&mut answer).expect("answered");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("openmetrics-text"), "{head}");
+    assert!(samples(body).contains_key("daysum_folded_rows"), "{body}");
+    lines.for_each(drop);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }

@@ -56,4 +56,5 @@ pub use ident::Schema;
 pub use numeric::NumericMode;
 pub use quarantine::PostgresQuarantine;
 pub use registry::{Cluster, Node, Registry, RegistryChanges, Volume};
+pub use session::retries;
 pub use sink::{PostgresSink, SinkOptions};
