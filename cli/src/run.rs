@@ -341,13 +341,13 @@ impl Job {
         drive::plan(files, &self.lookups)
     }
 
-    /// Folds and publishes; `progress` sees the report after every step.
+    /// Folds and publishes; `show` sees the report after every step.
     fn fold(
         &mut self,
         mut schedule: Schedule,
         runtime: &Runtime,
         report: &mut Report,
-        progress: impl Fn(&Report),
+        show: impl Fn(&Report),
     ) -> Result<()> {
         let inputs = schedule.inputs();
         let fingerprint = self.fingerprint();
@@ -388,7 +388,7 @@ impl Job {
                 Event::Rejected(rejected) => reject(rejected, report, output, lookups, run, runtime)?,
             }
             report.bytes_read = source.bytes();
-            progress(report);
+            show(report);
             Ok(())
         });
         bar.finish_and_clear();
