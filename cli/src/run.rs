@@ -317,7 +317,7 @@ impl Job {
         tracing::info!(
             objects = report.objects,
             row_groups = schedule.units().len(),
-            days_unchanged = report.days_unchanged.len(),
+            days_kept = report.days_unchanged.len(),
             days_held = report.days_held.len(),
             "planned"
         );

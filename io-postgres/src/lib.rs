@@ -41,6 +41,7 @@ mod partition;
 mod quarantine;
 mod read;
 mod registry;
+mod seen;
 mod session;
 mod sink;
 mod tables;
