@@ -5,7 +5,7 @@
 //!          -> days whose inputs are those of the ledger are skipped -> fold on threads -> publish each whole day
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,8 +15,10 @@ use clap::Args;
 use daysum::config::{Config, OnBad};
 use daysum::counting::Counting;
 use daysum::engine::{self, Event, Options, Rejected};
-use daysum_core::drive::{self, Plan, Schedule};
-use daysum_core::port::{ListRequest, ObjectMeta, QuarantineEntry, RunId, Source, WriteScope};
+use daysum_core::drive::{self, Plan, Schedule, Seen};
+use daysum_core::port::{
+    InputObject, ListRequest, ObjectMeta, Published, QuarantineEntry, RunId, Source, WriteScope,
+};
 use daysum_core::{Day, Error, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
 use daysum_io_postgres::{Database, Schema};
 use daysum_io_s3::{LocalSource, ObjectStoreSource, Place};
@@ -65,6 +67,9 @@ pub(crate) struct RunArgs {
     /// Computes and writes days whose inputs have not changed, too.
     #[arg(long)]
     force: bool,
+    /// Leaves days before this one alone, YYYY-MM-DD.
+    #[arg(long, value_name = "DATE")]
+    since: Option<Day>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -100,7 +105,7 @@ fn carry_out(
     let mut job = runtime.block_on(Job::prepare(config, args, Purpose::Publish))?;
     *report = job.report(config);
     let _span = tracing::error_span!("run", run = report.run, source = report.source).entered();
-    let schedule = runtime.block_on(job.plan(report, args.force, Purpose::Publish))?;
+    let schedule = runtime.block_on(job.plan(report, Purpose::Publish))?;
     report.seconds.plan = started.elapsed().as_secs_f64();
     let folded = job.fold(schedule, runtime, report, |report| metrics.progress(report));
     report.bytes_read = job.source.bytes();
@@ -118,7 +123,7 @@ pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
     let (config, runtime) = (load(common, args)?, runtime()?);
     let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Look))?;
     let mut report = job.report(&config);
-    let schedule = runtime.block_on(job.plan(&mut report, args.force, Purpose::Look))?;
+    let schedule = runtime.block_on(job.plan(&mut report, Purpose::Look))?;
     let units = schedule.units();
     let (rows, bytes) =
         units.iter().fold((0, 0), |sum, unit| (sum.0 + unit.row_group.rows, sum.1 + unit.row_group.bytes));
@@ -148,7 +153,8 @@ pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Resul
         return Err(wrong("diff and verify compare with a database: give --database URL and no --output"));
     }
     let mut report = job.report(&config);
-    let schedule = runtime.block_on(job.plan(&mut report, true, Purpose::Look))?;
+    job.force = true;
+    let schedule = runtime.block_on(job.plan(&mut report, Purpose::Look))?;
     job.fold(schedule, &runtime, &mut report, |_| {})?;
     let Output::Comparison { differences, .. } = &mut job.output else {
         return Err(wrong("diff and verify compare with a database"));
@@ -208,6 +214,12 @@ struct Job {
     options: Options,
     reads: usize,
     run: RunId,
+    force: bool,
+    since: Option<Day>,
+    /// What this run sees, as the next one will want to know it.
+    seen: Option<Seen>,
+    /// Keys of objects whose footer could be read.
+    readable: BTreeSet<String>,
 }
 
 impl Job {
@@ -258,6 +270,10 @@ impl Job {
             },
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
+            force: args.force,
+            since: args.since,
+            seen: None,
+            readable: BTreeSet::new(),
         })
     }
 
@@ -276,44 +292,50 @@ impl Job {
         format!("{}-{}", self.fold.fingerprint(), self.policy.fingerprint())
     }
 
+    fn source_uuid(&self) -> String {
+        self.lookups.source_uuid.to_lowercase()
+    }
+
+    fn is_asked(&self, day: Day) -> bool {
+        self.since.is_none_or(|since| day >= since)
+    }
+
     /// Lists, reads footers, and leaves out what is published already.
-    async fn plan(&mut self, report: &mut Report, force: bool, purpose: Purpose) -> Result<Schedule> {
+    async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         let objects = drive::list(&self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
-        let published = self.output.published(&self.lookups.source_uuid.to_lowercase(), first, last).await?;
-        let fingerprint = self.fingerprint();
-        let current: Vec<_> = published
-            .iter()
-            .filter(|day| {
-                day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
-            })
-            .filter(|_| !force)
-            .collect();
+        let published = self.output.published(&self.source_uuid(), first, last).await?;
         report.objects = objects.len() as u64;
+        let seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
+        if let Some(days) = self.nothing_new(&seen, &published).await? {
+            tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
+            report.days_unchanged = days.into_iter().filter(|day| self.is_asked(*day)).collect();
+            return Ok(Schedule::new(Plan::default(), self.fold.clone()));
+        }
+        self.seen = Some(seen);
         let mut plan = self.footers(objects).await?;
+        self.readable = plan.objects.iter().map(|object| object.meta.key.clone()).collect();
+        plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         for bad in &plan.unreadable {
             let days = bad.days.unwrap_or((first, last));
+            tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
             let entry = entry(&bad.error, Some(&bad.meta), Some(days), &self.lookups, &self.run);
             if purpose == Purpose::Publish {
                 self.output.quarantine(&entry).await?;
             }
-            tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
             report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
         }
         if self.options.skip_unreadable {
             plan.unreadable.clear(); // told above; they hold nothing back
         }
         let mut schedule = Schedule::new(plan, self.fold.clone());
-        report.days_held.extend(schedule.held());
+        report.days_held.extend(schedule.held().iter().filter(|day| self.is_asked(**day)));
         let inputs = schedule.inputs();
-        let unchanged: BTreeSet<Day> = current
-            .into_iter()
-            .filter(|day| inputs.get(&day.scope.day) == Some(&day.scope.inputs))
-            .map(|day| day.scope.day)
-            .filter(|day| !schedule.held().contains(day))
-            .collect();
+        let unchanged = self.unchanged(&published, &inputs);
+        let unchanged: BTreeSet<Day> = unchanged.difference(schedule.held()).copied().collect();
         schedule.skip(&unchanged);
-        report.days_unchanged = unchanged;
+        schedule.skip(&inputs.into_keys().filter(|day| !self.is_asked(*day)).collect());
+        report.days_unchanged = unchanged.into_iter().filter(|day| self.is_asked(*day)).collect();
         tracing::info!(
             objects = report.objects,
             row_groups = schedule.units().len(),
@@ -322,6 +344,30 @@ impl Job {
             "planned"
         );
         Ok(schedule)
+    }
+
+    /// The published days, where the last complete run saw what this one sees.
+    async fn nothing_new(&mut self, seen: &Seen, published: &[Published]) -> Result<Option<BTreeSet<Day>>> {
+        if self.force {
+            return Ok(None);
+        }
+        let (first, last) = self.fold.range();
+        let before = self.output.seen(&self.source_uuid(), first, last).await?;
+        Ok(before.and_then(|before| before.nothing_new(seen, published)))
+    }
+
+    /// The days whose rows were computed by this version and configuration, from these very inputs.
+    fn unchanged(&self, published: &[Published], inputs: &BTreeMap<Day, Vec<InputObject>>) -> BTreeSet<Day> {
+        let fingerprint = self.fingerprint();
+        published
+            .iter()
+            .filter(|_| !self.force)
+            .filter(|day| {
+                day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
+            })
+            .filter(|day| inputs.get(&day.scope.day) == Some(&day.scope.inputs))
+            .map(|day| day.scope.day)
+            .collect()
     }
 
     async fn footers(&self, objects: Vec<ObjectMeta>) -> Result<Plan> {
@@ -395,11 +441,47 @@ impl Job {
         let outcome = outcome?;
         report.seconds.fold = outcome.fold.as_secs_f64();
         report.seconds.finalise = outcome.finalise.as_secs_f64();
-        let bad: BTreeSet<&str> = report.quarantined.iter().filter_map(|bad| bad.object.as_deref()).collect();
-        let read = inputs.values().flatten().map(|input| input.key.as_str());
-        let read = read.filter(|key| !bad.contains(key)).collect();
-        runtime.block_on(output.recovered(&lookups.source_uuid.to_lowercase(), &read))?;
-        report.add_counts(&outcome.counts)
+        report.add_counts(&outcome.counts)?;
+        runtime.block_on(self.forget_recovered(report, &inputs))?;
+        runtime.block_on(self.remember(report, &inputs));
+        Ok(())
+    }
+
+    /// Takes out of the quarantine what this run has read in full: neither bad again, nor of a day that was skipped.
+    async fn forget_recovered(
+        &mut self,
+        report: &Report,
+        inputs: &BTreeMap<Day, Vec<InputObject>>,
+    ) -> Result<()> {
+        let bad = report.quarantined.iter().filter_map(|bad| bad.object.as_deref());
+        let skipped = inputs
+            .iter()
+            .filter(|(day, _)| report.days_unchanged.contains(day) || !self.is_asked(**day))
+            .flat_map(|(_, inputs)| inputs.iter().map(|input| input.key.as_str()));
+        let unread: BTreeSet<&str> = bad.chain(skipped).collect();
+        let mut read: BTreeSet<&str> =
+            self.readable.iter().map(String::as_str).filter(|key| !unread.contains(key)).collect();
+        if report.days_held.is_empty() && self.since.is_none() {
+            read.insert(""); // a day that could not be finished has no object
+        }
+        self.output.recovered(&self.lookups.source_uuid.to_lowercase(), &read).await
+    }
+
+    /// Tells the next run what this one saw, where nothing was held back, left out or not asked for.
+    async fn remember(&mut self, report: &Report, inputs: &BTreeMap<Day, Vec<InputObject>>) {
+        let Some(mut seen) = self.seen.take() else { return };
+        if !report.days_held.is_empty() || !report.quarantined.is_empty() || self.since.is_some() {
+            return;
+        }
+        for (day, inputs) in inputs {
+            if report.days.contains(day) || report.days_unchanged.contains(day) {
+                seen.add_day(*day, inputs);
+            }
+        }
+        let (first, last) = self.fold.range();
+        if let Err(error) = self.output.remember(&self.source_uuid(), first, last, &seen).await {
+            tracing::warn!(%error, "the next run will read all footers again");
+        }
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use daysum_tests::command::{self, Daysum, golden, text};
+use daysum_tests::command::{self, Daysum, copy_into, golden, parquet_below, text};
 use daysum_tests::golden::Golden;
 use daysum_tests::s3::{BUCKET, Fault, S3Server};
 use serde_json::Value;
@@ -152,4 +152,137 @@ fn metrics_are_served_while_a_run_lasts() {
     assert!(samples(body).contains_key("daysum_folded_rows"), "{body}");
     lines.for_each(drop);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// Input, lookups and output of a data set that a test may change.
+struct Bench {
+    work: TempDir,
+    lookups: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (input, lookups) = golden("gen-small");
+        let work = TempDir::new().expect("a directory");
+        copy_into(&input, work.path());
+        Self { work, lookups }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.work.path().join(name)
+    }
+
+    /// The first file of the input whose path has all of these words.
+    fn file(&self, words: &[&str]) -> PathBuf {
+        let files = parquet_below(&self.path("input"));
+        files
+            .into_iter()
+            .find(|path| words.iter().all(|word| text(path).contains(word)))
+            .expect("it is there")
+    }
+
+    /// Runs with further arguments; the report.
+    fn run(&self, code: i32, output: &[&str]) -> Value {
+        let (input, report) = (self.path("input"), self.path("report.json"));
+        let run = ["run", text(&input), "--lookups", text(&self.lookups), "--report", text(&report)];
+        DAYSUM.ends(code, &[&run[..], output].concat());
+        serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON")
+    }
+}
+
+fn days(report: &Value, field: &str) -> Vec<String> {
+    let days = report[field].as_array().expect("a list of days");
+    days.iter().map(|day| day.as_str().expect("a day").to_owned()).collect()
+}
+
+#[test]
+fn a_run_without_anything_new_reads_nothing() {
+    let bench = Bench::new();
+    // It belongs to no day, and no run can read it: a table that is no part of the summary.
+    let other = bench.path("input/vm_usage");
+    fs::create_dir(&other).expect("a new directory");
+    fs::write(other.join("x.parquet"), "PAR1").expect("writable");
+    let output = bench.path("out");
+    let run = |code| bench.run(code, &["--output", text(&output)]);
+    let both = ["2025-11-01", "2025-11-02"];
+    let read = |report: &Value| report["bytes_read"].as_u64().expect("a number");
+
+    assert_eq!(days(&run(0), "days"), both);
+    for _ in 0..3 {
+        let nothing = run(0);
+        assert_eq!((read(&nothing), days(&nothing, "days_unchanged")), (0, both.map(String::from).to_vec()));
+        assert!(days(&nothing, "days").is_empty());
+        assert!(nothing["objects"].as_u64() > Some(10));
+    }
+
+    let pods = bench.file(&["pod_usage_line_items_daily", "2025-11-02"]);
+    let copy = pods.with_file_name("pod_usage.2025-11-02.another.parquet");
+    fs::copy(&pods, &copy).expect("writable");
+    let appeared = run(0);
+    assert_eq!(
+        (days(&appeared, "days"), days(&appeared, "days_unchanged")),
+        (vec![both[1].into()], vec![both[0].into()])
+    );
+    assert_eq!(read(&run(0)), 0);
+
+    fs::remove_file(&copy).expect("it was there");
+    assert_eq!(days(&run(0), "days"), [both[1]]);
+    assert_eq!(read(&run(0)), 0);
+
+    let content = fs::read(&pods).expect("readable");
+    fs::write(&pods, content).expect("writable"); // the same bytes, but who would know without reading
+    assert_eq!(days(&run(0), "days"), [both[1]]);
+    assert_eq!(read(&run(0)), 0);
+
+    assert!(read(&bench.run(0, &["--output", text(&output), "--force"])) > 0);
+    assert!(read(&bench.run(0, &["--output", text(&output), "--enabled-keys", "other"])) > 0);
+    assert!(read(&run(0)) > 0, "the rows are those of another configuration");
+    fs::remove_file(&parquet_below(&output)[0]).expect("a day");
+    assert_eq!(days(&run(0), "days"), [both[0]]);
+    assert_eq!(read(&run(0)), 0);
+}
+
+#[test]
+fn a_run_that_left_something_open_is_no_run_without_anything_new() {
+    let bench = Bench::new();
+    let output = bench.path("out");
+    let broken = bench.file(&["pod_usage_line_items_daily", "2025-11-01"]);
+    let whole = fs::read(&broken).expect("readable");
+    fs::write(&broken, &whole[..whole.len() / 2]).expect("writable");
+    for _ in 0..2 {
+        let held = bench.run(3, &["--output", text(&output)]);
+        assert_eq!(days(&held, "days_held"), ["2025-11-01"]);
+    }
+    fs::write(&broken, &whole).expect("writable");
+    let since = bench.run(0, &["--output", text(&output), "--since", "2025-11-02"]);
+    assert_eq!((days(&since, "days"), days(&since, "days_unchanged")), (vec![], vec!["2025-11-02".into()]));
+    let rest = bench.run(0, &["--output", text(&output)]);
+    assert_eq!(days(&rest, "days"), ["2025-11-01"]);
+}
+
+#[test]
+fn days_before_since_are_left_alone() {
+    let bench = Bench::new();
+    let output = bench.path("out");
+    let since =
+        |more: &[&str]| bench.run(0, &[&["--output", text(&output), "--since", "2025-11-02"], more].concat());
+    let first = since(&[]);
+    assert_eq!(days(&first, "days"), ["2025-11-02"]);
+    let everything = bench.run(0, &["--output", text(&output)]);
+    assert_eq!(days(&everything, "days"), ["2025-11-01"], "the day after it was published already");
+    assert!(first["bytes_read"].as_u64() < everything["bytes_read"].as_u64().map(|bytes| bytes * 2));
+
+    // Both days have changed, and one of them is asked for.
+    for day in ["2025-11-01", "2025-11-02"] {
+        let pods = bench.file(&["pod_usage_line_items_daily", day]);
+        let content = fs::read(&pods).expect("readable");
+        fs::write(&pods, content).expect("writable");
+    }
+    assert_eq!(days(&since(&[]), "days"), ["2025-11-02"]);
+    assert_eq!(days(&since(&["--force"]), "days"), ["2025-11-02"]);
+    assert_eq!(days(&bench.run(0, &["--output", text(&output)]), "days"), ["2025-11-01"]);
+    // An unreadable file of an earlier day concerns nobody who asks for later ones.
+    fs::write(bench.file(&["pod_usage_line_items_daily", "2025-11-01"]), "broken").expect("writable");
+    assert_eq!(days(&since(&[]), "days_unchanged"), ["2025-11-02"]);
+    DAYSUM.ends(2, &["run", "x", "--since", "yesterday"]);
 }

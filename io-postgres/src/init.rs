@@ -12,7 +12,7 @@ use crate::tables::{
     CATEGORIES, CATEGORY_NAMESPACES, CLUSTERS, LEDGER, NODES, PERIODS, PROJECTS, QUARANTINE, SEEN, SUMMARY,
     TAG_KEYS, VOLUMES,
 };
-use crate::{ledger, quarantine};
+use crate::{ledger, quarantine, seen};
 
 /// Tables and their columns, in the order in which they refer to each other. `{s}` is the quoted schema.
 pub(crate) const STANDALONE: [(&str, &str); 9] = [

@@ -25,6 +25,7 @@ use crate::ledger;
 use crate::locks::{Ids, lock_day, lock_ddl, source_of};
 use crate::numeric::NumericMode;
 use crate::partition;
+use crate::seen;
 use crate::session::{Session, answer, retry_after, transaction_settings};
 use crate::write::PostgresWrite;
 
