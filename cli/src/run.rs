@@ -237,11 +237,7 @@ impl Job {
                 Output::files(place, config.run.format.parse()?)
             }
             (None, Some(database)) => {
-                let schema = lookups
-                    .schema
-                    .clone()
-                    .ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?;
-                let schema = Schema::new(schema)?;
+                let schema = tenant(lookups.schema.as_deref())?;
                 match purpose {
                     Purpose::Publish => {
                         ensure_period(&mut lookups, &fold, &database, &schema).await?;
@@ -560,15 +556,13 @@ pub(crate) async fn lookups_of(
         (None, Some(database)) => {
             let mut asked = Lookups::default();
             config.complete(&mut asked);
-            let schema =
-                asked.schema.clone().ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?;
+            let schema = tenant(asked.schema.as_deref())?;
             let (first, last) = asked.range()?;
             if first.month() != last.month() {
                 return Err(wrong("a report period is one month: give --month, or a range within a month"));
             }
-            let mut answered = Database::new(database, Schema::new(schema)?)
-                .lookups(&asked.source_uuid, first.month())
-                .await?;
+            let mut answered =
+                Database::new(database, schema).lookups(&asked.source_uuid, first.month()).await?;
             answered.schema = asked.schema;
             answered
         }
@@ -619,6 +613,11 @@ pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
 pub(crate) fn runtime() -> Result<Runtime> {
     Runtime::new()
         .map_err(|error| Error::port("runtime", "start threads for reading and writing", false, error))
+}
+
+/// The schema of the tenant, which nobody may leave out.
+pub(crate) fn tenant(schema: Option<&str>) -> Result<Schema> {
+    Schema::new(schema.ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?)
 }
 
 pub(crate) fn wrong(reason: &str) -> Error {

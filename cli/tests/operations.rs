@@ -1,14 +1,16 @@
 //! What an operator relies on around a run: logs, metrics, what a second run reads, what the quarantine holds.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use daysum_tests::command::{self, Daysum, copy_into, golden, parquet_below, text};
+use daysum_tests::fixture::{self, Fixture, PodRow};
 use daysum_tests::golden::Golden;
+use daysum_tests::postgres::{SCHEMA, shared};
 use daysum_tests::s3::{BUCKET, Fault, S3Server};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -105,7 +107,9 @@ fn the_metrics_file_tells_of_successes_and_of_failures() {
         ("daysum_written_bytes", &report["bytes_written"]),
         ("daysum_phase_seconds phase=\"write\"", &report["seconds"]["write"]),
     ] {
-        assert_eq!(first.get(name).copied(), told.as_f64(), "{name} in {first:?}");
+        let told = told.as_f64().expect("a number");
+        // Both texts are rounded, the one to nanoseconds.
+        assert!((first[name] - told).abs() < 1e-9 * told.max(1.0), "{name}: {} for {told}", first[name]);
     }
     assert_eq!((first["daysum_days state=\"published\""], first["daysum_last_run_success"]), (2.0, 1.0));
     assert_eq!(first["daysum_last_run_timestamp_seconds"], first["daysum_last_success_timestamp_seconds"]);
@@ -285,4 +289,97 @@ fn days_before_since_are_left_alone() {
     fs::write(bench.file(&["pod_usage_line_items_daily", "2025-11-01"]), "broken").expect("writable");
     assert_eq!(days(&since(&[]), "days_unchanged"), ["2025-11-02"]);
     DAYSUM.ends(2, &["run", "x", "--since", "yesterday"]);
+}
+
+/// Overwrites the data of a file, or brings it back, so that a listing cannot tell: same file, same size, same time.
+fn overwrite_in_secret(path: &Path, content: &[u8]) {
+    let written = fs::metadata(path).and_then(|file| file.modified()).expect("it is there");
+    fs::write(path, content).expect("writable");
+    File::options()
+        .append(true)
+        .open(path)
+        .and_then(|file| file.set_modified(written))
+        .expect("times can be set");
+}
+
+#[test]
+fn quarantine_retry_reads_what_was_skipped() {
+    let bench = Bench::new();
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (database, url) = DAYSUM.tenant(&golden.lookups);
+    let settings = bench.path("daysum.yaml");
+    let skip = ["--database", &url, "--schema", SCHEMA, "--config", text(&settings)];
+    fs::write(&settings, "policy: {bad_file: skip-and-report}").expect("writable");
+    let quarantine = |verb| {
+        let source = golden.lookups.source_uuid.as_str();
+        let asked = ["quarantine", verb, "--database", &url, "--schema", SCHEMA, "--source", source];
+        DAYSUM.run(&asked, &[]).stdout
+    };
+    let rows = || {
+        let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+        shared().sql(&database, &format!("SELECT usage_start, count(*) FROM {table} GROUP BY 1 ORDER BY 1"))
+    };
+
+    // The footer is sound, the pages are not.
+    let broken = bench.file(&["pod_usage_line_items_daily", "2025-11-02"]);
+    let whole = fs::read(&broken).expect("readable");
+    let mut bad = whole.clone();
+    bad[4..400].fill(0xff);
+    overwrite_in_secret(&broken, &bad);
+    let first = bench.run(0, &skip);
+    assert_eq!((days(&first, "days").len(), first["quarantined"].as_array().map(Vec::len)), (2, Some(1)));
+    let incomplete = rows();
+    assert!(quarantine("list").contains("1 objects"));
+
+    overwrite_in_secret(&broken, &whole);
+    let kept = bench.run(0, &skip);
+    assert_eq!((days(&kept, "days_unchanged").len(), rows()), (2, incomplete.clone()));
+    assert!(quarantine("list").contains("1 objects"), "nobody has read it since");
+
+    assert!(quarantine("retry").contains("1 objects: the next run tries them, and reads 1 published days"));
+    let again = bench.run(0, &skip);
+    assert_eq!((days(&again, "days"), days(&again, "days_unchanged").len()), (vec!["2025-11-02".into()], 1));
+    assert_ne!(rows(), incomplete);
+    assert!(quarantine("list").contains("0 objects"));
+    let nothing = bench.run(0, &skip);
+    assert_eq!((nothing["bytes_read"].as_u64(), days(&nothing, "days_unchanged").len()), (Some(0), 2));
+    shared().sql(
+        &database,
+        &format!(
+            "INSERT INTO {SCHEMA}.daysum_quarantine (source_uuid, object, code, reason, days, run) \
+             VALUES ('{}', 'left over', 'port', 'r', '{{}}', 'r')",
+            golden.lookups.source_uuid
+        ),
+    );
+    assert!(bench.run(0, &skip)["bytes_read"].as_u64() > Some(0), "something is still in quarantine");
+}
+
+#[test]
+fn a_bad_row_holds_back_its_day_whatever_happens_to_bad_files() {
+    let work = TempDir::new().expect("a directory");
+    let (second, bad) = (fixture::hour("2025-02-02", 0), fixture::text("{"));
+    let mut rows = Fixture::base();
+    rows.rows_per_file = 1;
+    rows.set_pods([
+        fixture::pod(),
+        PodRow { labels: bad, ..fixture::pod() },
+        PodRow { start: second, ..fixture::pod() },
+    ]);
+    for file in rows.files() {
+        let path = work.path().join("input").join(&file.key);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("directories can be made");
+        fs::write(path, &file.bytes).expect("writable");
+    }
+    let path = |name: &str| work.path().join(name);
+    fs::write(path("lookups.json"), serde_json::to_vec(&rows.lookups).expect("JSON")).expect("writable");
+    let (input, lookups, output) = (path("input"), path("lookups.json"), path("out"));
+    let run = ["run", text(&input), "--lookups", text(&lookups), "--output", text(&output)];
+    for policy in ["hold-day", "skip-and-report"] {
+        let policy = [("DAYSUM_POLICY_BAD_FILE", policy.to_owned())];
+        let said = DAYSUM.ends_with(3, &run, &policy);
+        assert!(said.contains("held back: 1 days, 2025-02-01 to 2025-02-01"), "{said}");
+        let written = parquet_below(&output);
+        assert_eq!(written.len(), 1);
+        assert!(text(&written[0]).ends_with("2025-02-02.parquet"), "{written:?}");
+    }
 }
