@@ -18,6 +18,7 @@ use futures::stream::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use crate::discreet::discreet;
 use crate::open::Place;
 
 /// Days below a place, in one format.
@@ -88,7 +89,7 @@ fn check(source_uuid: &str) -> Result<()> {
 
 fn refuse(operation: &str, path: &Path, error: object_store::Error) -> Error {
     let retryable = matches!(error, object_store::Error::Generic { .. });
-    Error::port("sink", format!("{operation} {path}"), retryable, error)
+    Error::port("sink", format!("{operation} {path}"), retryable, discreet(&error))
 }
 
 impl Sink for ObjectStoreSink {

@@ -210,6 +210,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     obeyed("s3.timeout", Count(1, DAY_OF_SECONDS), &["S3_TIMEOUT"], "60", "seconds to wait for the server"),
     obeyed(
+        "s3.retry_timeout",
+        Count(0, DAY_OF_SECONDS),
+        &[],
+        "180",
+        "seconds for which a request that may succeed is tried again",
+    ),
+    obeyed(
         "postgresql.url",
         Secret,
         &["DATABASE_URL"],
