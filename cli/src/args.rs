@@ -6,6 +6,8 @@ use clap::Args;
 use daysum::config::{Config, ConfigError, Note};
 use daysum_core::{CostCategory, Error, Lookups, Month, NodeRole, Result, TextOrNumber};
 
+use crate::logging;
+
 /// Where the settings come from, for every command.
 #[derive(Debug, Default, Clone, Args)]
 pub(crate) struct Common {
@@ -84,7 +86,9 @@ impl Common {
         let flags: Vec<(&str, String)> =
             own.iter().chain(more).filter_map(|(key, value)| Some((*key, value.clone()?))).collect();
         let env = |name: &str| std::env::var(name).ok();
-        Config::load_with(self.config.as_deref(), &env, &flags).map_err(refuse)
+        let (config, notes) = Config::load_with(self.config.as_deref(), &env, &flags).map_err(refuse)?;
+        logging::start(&config.logging);
+        Ok((config, notes))
     }
 }
 

@@ -3,13 +3,13 @@
 use clap::{Args, Subcommand};
 use daysum::config::Config;
 use daysum_core::port::{Quarantine, Sink};
-use daysum_core::{Lookups, Result};
+use daysum_core::{Day, Lookups, Result};
 use daysum_io_postgres::{
     Database, PostgresConfig, PostgresQuarantine, PostgresSink, Schema, Severity, SinkOptions,
 };
 
 use crate::args::{Common, Selection};
-use crate::run::{runtime, wrong};
+use crate::run::{runtime, tenant, wrong};
 
 /// The tables themselves.
 #[derive(Debug, Subcommand)]
@@ -27,6 +27,14 @@ pub(crate) enum QuarantineCommand {
     List(Selection),
     /// Everything known of one object, as JSON.
     Show(OneObject),
+    /// Makes the next run read the days of an object, or of all of them, even where they were published without it
+    /// (policy.bad_file: skip-and-report). The entries go when they have been read.
+    Retry {
+        /// Its key; otherwise every object of the source.
+        object: Option<String>,
+        #[command(flatten)]
+        selection: Selection,
+    },
     /// Forgets an object; if it is still unreadable the next run meets it again.
     Drop(OneObject),
 }
@@ -44,8 +52,7 @@ pub(crate) struct OneObject {
 fn target(config: &Config) -> Result<(PostgresConfig, Schema)> {
     let database =
         config.postgresql.connection()?.ok_or_else(|| wrong("no database: give --database URL"))?;
-    let schema = config.postgresql.schema.clone();
-    Ok((database, Schema::new(schema.ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?)?))
+    Ok((database, tenant(config.postgresql.schema.as_deref())?))
 }
 
 pub(crate) fn db(common: &Common, command: &DbCommand) -> Result<(String, u8)> {
@@ -89,13 +96,13 @@ pub(crate) fn status(common: &Common, selection: &Selection) -> Result<String> {
 
 pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result<String> {
     let selection = match command {
-        QuarantineCommand::List(selection) => selection,
+        QuarantineCommand::List(selection) | QuarantineCommand::Retry { selection, .. } => selection,
         QuarantineCommand::Show(one) | QuarantineCommand::Drop(one) => &one.selection,
     };
     let (config, lookups) = asked(common, selection)?;
     let (database, schema) = target(&config)?;
     let source = lookups.source_uuid.to_lowercase();
-    let mut quarantine = PostgresQuarantine::new(database, schema);
+    let mut quarantine = PostgresQuarantine::new(database.clone(), schema.clone());
     runtime()?.block_on(async {
         if let QuarantineCommand::Drop(one) = command {
             return Ok(format!("{} entries dropped", quarantine.remove(&source, &one.object).await?));
@@ -104,6 +111,16 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
         if let QuarantineCommand::Show(one) = command {
             entries.retain(|entry| entry.object == one.object);
             return Ok(serde_json::to_string_pretty(&entries).expect("texts and dates are JSON"));
+        }
+        if let QuarantineCommand::Retry { object, .. } = command {
+            entries.retain(|entry| object.as_ref().is_none_or(|object| entry.object == *object));
+            let days: Vec<Day> = entries.iter().flat_map(|entry| entry.days.iter().copied()).collect();
+            let mut sink = PostgresSink::new(database, schema, SinkOptions::default());
+            let again = sink.reread(&source, &days).await?;
+            return Ok(format!(
+                "{} objects: the next run tries them, and reads {again} published days again",
+                entries.len()
+            ));
         }
         let lines = entries.iter().map(|entry| {
             let days: Vec<String> = entry.days.iter().map(ToString::to_string).collect();

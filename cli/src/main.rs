@@ -8,6 +8,8 @@ mod bench;
 mod db;
 mod generate;
 mod inspect;
+mod logging;
+mod metrics;
 mod output;
 mod report;
 mod run;
@@ -17,8 +19,6 @@ mod states;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use daysum_core::Error;
-use tracing_subscriber::EnvFilter;
 
 /// Exact daily summaries of OpenShift usage from Parquet.
 #[derive(Debug, Parser)]
@@ -73,10 +73,6 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("DAYSUM_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
-        .with_writer(std::io::stderr)
-        .init();
     let told = |said: String| {
         show::line(&said);
         0
@@ -97,7 +93,7 @@ fn main() -> ExitCode {
         Command::Status(selection) => db::status(&common, &selection).map(told),
         Command::Quarantine(command) => db::quarantine(&common, &command).map(told),
         Command::Config(ConfigCommand::Show) => common.load(&[]).map(|(config, notes)| {
-            notes.iter().for_each(|note| eprintln!("daysum: {note}"));
+            notes.iter().for_each(|note| logging::remark(&note.to_string()));
             told(config.to_yaml())
         }),
         Command::Plan(args) => run::plan(&common, &args).map(told),
@@ -107,24 +103,20 @@ fn main() -> ExitCode {
         Command::Merge(args) => states::merge(&args).map(told),
         Command::Finalise(args) => states::finalise(&common, &args).map(told),
         Command::Run(args) => run::run(&common, &args).map(|report| {
-            eprint!("{report}");
-            if !report.days_held.is_empty() {
-                3
-            } else if report.days.is_empty() && report.days_unchanged.is_empty() {
-                eprintln!(
-                    "daysum: nothing to do: no Parquet object below the input has rows of the days asked for"
+            logging::report(&report);
+            if report.code() == 4 {
+                logging::remark(
+                    "nothing to do: no Parquet object below the input has rows of the days asked for",
                 );
-                4
-            } else {
-                0
             }
+            report.code()
         }),
     };
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("daysum: {error}");
-            ExitCode::from(if matches!(error, Error::Config { .. }) { 2 } else { 1 })
+            logging::failure(&error);
+            ExitCode::from(report::failure_code(&error))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daysum_core::drive::Seen;
 use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, WriteScope};
 use daysum_core::rows::{RowsDigest, RowsFormat};
 use daysum_core::{Day, DaySummary, Result};
@@ -65,6 +66,38 @@ impl Output {
     /// Whether a day that has no rows any more may have some here: a database can hold rows that others wrote.
     pub(crate) fn may_hold(&self, day: Day, published: &BTreeSet<Day>) -> bool {
         !matches!(self, Self::Files(_)) || published.contains(&day)
+    }
+
+    /// What the last complete run of these days saw. Nothing, while an object of the source is in quarantine: every
+    /// run then tries it again.
+    pub(crate) async fn seen(&mut self, source_uuid: &str, first: Day, last: Day) -> Result<Option<Seen>> {
+        if let Self::Database { quarantine, .. } = self
+            && !quarantine.list(source_uuid).await?.is_empty()
+        {
+            return Ok(None);
+        }
+        let kept = match self {
+            Self::Files(sink) => sink.remembered(source_uuid, first, last).await?,
+            Self::Database { sink, .. } | Self::Comparison { sink, .. } => {
+                sink.remembered(source_uuid, first, last).await?
+            }
+        };
+        Ok(kept.as_deref().and_then(Seen::decode))
+    }
+
+    /// Keeps what a complete run of these days saw.
+    pub(crate) async fn remember(
+        &mut self,
+        source_uuid: &str,
+        first: Day,
+        last: Day,
+        seen: &Seen,
+    ) -> Result<()> {
+        match self {
+            Self::Files(sink) => sink.remember(source_uuid, first, last, &seen.encode()).await,
+            Self::Database { sink, .. } => sink.remember(source_uuid, first, last, &seen.encode()).await,
+            Self::Comparison { .. } => Ok(()),
+        }
     }
 
     /// Replaces a day, or compares it.

@@ -13,8 +13,12 @@ use serde::Serialize;
 pub(crate) struct Report {
     pub(crate) daysum_version: &'static str,
     pub(crate) run: String,
+    pub(crate) source: String,
     pub(crate) mode: &'static str,
     pub(crate) threads: usize,
+    /// Line items read so far; the counts below are known at the end.
+    #[serde(skip)]
+    pub(crate) rows_folded: u64,
     pub(crate) rows_in: u64,
     pub(crate) rows_aggregated: u64,
     pub(crate) rows_filtered: BTreeMap<&'static str, u64>,
@@ -62,6 +66,17 @@ pub(crate) struct Quarantined {
 }
 
 impl Report {
+    /// The exit code of a run that came to its end.
+    pub(crate) fn code(&self) -> u8 {
+        if !self.days_held.is_empty() {
+            3
+        } else if self.days.is_empty() && self.days_unchanged.is_empty() {
+            4
+        } else {
+            0
+        }
+    }
+
     pub(crate) fn add_counts(&mut self, counts: &RowCounts) -> Result<()> {
         self.rows_in += counts.rows_in;
         self.rows_aggregated += counts.aggregated;
@@ -98,6 +113,11 @@ impl Report {
         std::fs::write(path, json)
             .map_err(|error| Error::port("report", format!("write {}", path.display()), false, error))
     }
+}
+
+/// The exit code of a command that failed.
+pub(crate) fn failure_code(error: &Error) -> u8 {
+    if matches!(error, Error::Config { .. }) { 2 } else { 1 }
 }
 
 /// Largest resident memory of this process so far, where the system tells.

@@ -5,7 +5,7 @@
 //!          -> days whose inputs are those of the ledger are skipped -> fold on threads -> publish each whole day
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,8 +15,10 @@ use clap::Args;
 use daysum::config::{Config, OnBad};
 use daysum::counting::Counting;
 use daysum::engine::{self, Event, Options, Rejected};
-use daysum_core::drive::{self, Plan, Schedule};
-use daysum_core::port::{ListRequest, ObjectMeta, QuarantineEntry, RunId, Source, WriteScope};
+use daysum_core::drive::{self, Plan, Schedule, Seen};
+use daysum_core::port::{
+    InputObject, ListRequest, ObjectMeta, Published, QuarantineEntry, RunId, Source, WriteScope,
+};
 use daysum_core::{Day, Error, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
 use daysum_io_postgres::{Database, Schema};
 use daysum_io_s3::{LocalSource, ObjectStoreSource, Place};
@@ -25,8 +27,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use crate::args::{Common, Selection};
+use crate::logging::BARS;
+use crate::metrics::Metrics;
 use crate::output::Output;
-use crate::report::{Quarantined, Report, cpu_seconds, peak_rss_bytes};
+use crate::report::{Quarantined, Report, cpu_seconds, failure_code, peak_rss_bytes};
 
 /// What to read, and where to put the days.
 #[derive(Debug, Args)]
@@ -54,9 +58,18 @@ pub(crate) struct RunArgs {
     /// File that gets the report as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
+    /// File for Prometheus metrics, replaced at the end of the run.
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<String>,
+    /// Address that serves Prometheus metrics while the run lasts, such as 127.0.0.1:9187.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
     /// Computes and writes days whose inputs have not changed, too.
     #[arg(long)]
     force: bool,
+    /// Leaves days before this one alone, YYYY-MM-DD.
+    #[arg(long, value_name = "DATE")]
+    since: Option<Day>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -70,23 +83,40 @@ enum Purpose {
     Look,
 }
 
-/// Runs; the report is written to `--report` whatever was held back.
+/// Runs; the report is written to `--report` whatever was held back, the metrics whatever went wrong.
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
-    let started = Instant::now();
     let (config, runtime) = (load(common, args)?, runtime()?);
-    let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Publish))?;
-    let mut report = job.report(&config);
-    let schedule = runtime.block_on(job.plan(&mut report, args.force, Purpose::Publish))?;
+    let metrics = Metrics::start(&config.metrics, &runtime)?;
+    let source = config.ocp.provider_uuid.clone().unwrap_or_default().to_lowercase();
+    let mut report = Report { source, ..Report::default() };
+    let ended = carry_out(&config, args, &runtime, &metrics, &mut report);
+    metrics.end(&report, ended.as_ref().map_or_else(failure_code, |()| report.code()));
+    ended.map(|()| report)
+}
+
+fn carry_out(
+    config: &Config,
+    args: &RunArgs,
+    runtime: &Runtime,
+    metrics: &Metrics<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let started = Instant::now();
+    let mut job = runtime.block_on(Job::prepare(config, args, Purpose::Publish))?;
+    *report = job.report(config);
+    let _span = tracing::error_span!("run", run = report.run, source = report.source).entered();
+    let schedule = runtime.block_on(job.plan(report, Purpose::Publish))?;
     report.seconds.plan = started.elapsed().as_secs_f64();
-    job.fold(schedule, &runtime, &mut report)?;
+    let folded = job.fold(schedule, runtime, report, |report| metrics.progress(report));
     report.bytes_read = job.source.bytes();
     report.peak_rss_bytes = peak_rss_bytes();
     report.cpu_seconds = cpu_seconds();
     report.seconds.total = started.elapsed().as_secs_f64();
-    if let Some(path) = &config.run.report {
-        report.write(path)?;
+    folded?;
+    match &config.run.report {
+        Some(path) => report.write(path),
+        None => Ok(()),
     }
-    Ok(report)
 }
 
 /// `daysum plan`: what a run would read and replace.
@@ -94,7 +124,7 @@ pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
     let (config, runtime) = (load(common, args)?, runtime()?);
     let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Look))?;
     let mut report = job.report(&config);
-    let schedule = runtime.block_on(job.plan(&mut report, args.force, Purpose::Look))?;
+    let schedule = runtime.block_on(job.plan(&mut report, Purpose::Look))?;
     let units = schedule.units();
     let (rows, bytes) =
         units.iter().fold((0, 0), |sum, unit| (sum.0 + unit.row_group.rows, sum.1 + unit.row_group.bytes));
@@ -124,8 +154,9 @@ pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Resul
         return Err(wrong("diff and verify compare with a database: give --database URL and no --output"));
     }
     let mut report = job.report(&config);
-    let schedule = runtime.block_on(job.plan(&mut report, true, Purpose::Look))?;
-    job.fold(schedule, &runtime, &mut report)?;
+    job.force = true;
+    let schedule = runtime.block_on(job.plan(&mut report, Purpose::Look))?;
+    job.fold(schedule, &runtime, &mut report, |_| {})?;
     let Output::Comparison { differences, .. } = &mut job.output else {
         return Err(wrong("diff and verify compare with a database"));
     };
@@ -164,6 +195,8 @@ fn load(common: &Common, args: &RunArgs) -> Result<Config> {
         ("run.threads", args.threads.map(|threads| threads.to_string())),
         ("run.memory_limit", args.memory_limit.clone()),
         ("run.report", args.report.clone()),
+        ("metrics.textfile", args.metrics_file.clone()),
+        ("metrics.listen", args.metrics_listen.clone()),
     ]);
     let (config, notes) = common.load(&settings)?;
     for note in notes {
@@ -184,6 +217,12 @@ struct Job {
     run: RunId,
     /// Days that the ledger has rows of.
     published: BTreeSet<Day>,
+    force: bool,
+    since: Option<Day>,
+    /// What this run sees, as the next one will want to know it.
+    seen: Option<Seen>,
+    /// Keys of objects whose footer could be read.
+    readable: BTreeSet<String>,
 }
 
 impl Job {
@@ -201,11 +240,7 @@ impl Job {
                 Output::files(place, config.run.format.parse()?)
             }
             (None, Some(database)) => {
-                let schema = lookups
-                    .schema
-                    .clone()
-                    .ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?;
-                let schema = Schema::new(schema)?;
+                let schema = tenant(lookups.schema.as_deref())?;
                 match purpose {
                     Purpose::Publish => {
                         ensure_period(&mut lookups, &fold, &database, &schema).await?;
@@ -235,6 +270,10 @@ impl Job {
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
             published: BTreeSet::new(),
+            force: args.force,
+            since: args.since,
+            seen: None,
+            readable: BTreeSet::new(),
         })
     }
 
@@ -242,6 +281,7 @@ impl Job {
         Report {
             daysum_version: env!("CARGO_PKG_VERSION"),
             run: self.run.0.clone(),
+            source: self.lookups.source_uuid.to_lowercase(),
             mode: if config.run.in_memory { "in-memory" } else { "streaming" },
             threads: self.options.threads.get(),
             ..Report::default()
@@ -252,24 +292,34 @@ impl Job {
         format!("{}-{}", self.fold.fingerprint(), self.policy.fingerprint())
     }
 
+    fn source_uuid(&self) -> String {
+        self.lookups.source_uuid.to_lowercase()
+    }
+
+    fn is_asked(&self, day: Day) -> bool {
+        self.since.is_none_or(|since| day >= since)
+    }
+
     /// Lists, reads footers, and leaves out what is published already.
-    async fn plan(&mut self, report: &mut Report, force: bool, purpose: Purpose) -> Result<Schedule> {
+    async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
-        let published = self.output.published(&self.lookups.source_uuid.to_lowercase(), first, last).await?;
+        let published = self.output.published(&self.source_uuid(), first, last).await?;
         self.published = published.iter().map(|day| day.scope.day).collect();
-        let fingerprint = self.fingerprint();
-        let current: Vec<_> = published
-            .iter()
-            .filter(|day| {
-                day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
-            })
-            .filter(|_| !force)
-            .collect();
         report.objects = objects.len() as u64;
+        let seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
+        if let Some(days) = self.nothing_new(&seen, &published).await? {
+            tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
+            report.days_unchanged = days.into_iter().filter(|day| self.is_asked(*day)).collect();
+            return Ok(Schedule::new(Plan::default(), self.fold.clone()));
+        }
+        self.seen = Some(seen);
         let mut plan = self.footers(objects).await?;
+        self.readable = plan.objects.iter().map(|object| object.meta.key.clone()).collect();
+        plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         for bad in &plan.unreadable {
             let days = bad.days.unwrap_or((first, last));
+            tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
             let entry = entry(&bad.error, Some(&bad.meta), Some(days), &self.lookups, &self.run);
             if purpose == Purpose::Publish {
                 self.output.quarantine(&entry).await?;
@@ -280,17 +330,45 @@ impl Job {
             plan.unreadable.clear(); // told above; they hold nothing back
         }
         let mut schedule = Schedule::new(plan, self.fold.clone());
-        report.days_held.extend(schedule.held());
+        report.days_held.extend(schedule.held().iter().filter(|day| self.is_asked(**day)));
         let inputs = schedule.inputs();
-        let unchanged: BTreeSet<Day> = current
-            .into_iter()
+        let unchanged = self.unchanged(&published, &inputs);
+        let unchanged: BTreeSet<Day> = unchanged.difference(schedule.held()).copied().collect();
+        schedule.skip(&unchanged);
+        schedule.skip(&inputs.into_keys().filter(|day| !self.is_asked(*day)).collect());
+        report.days_unchanged = unchanged.into_iter().filter(|day| self.is_asked(*day)).collect();
+        tracing::info!(
+            objects = report.objects,
+            row_groups = schedule.units().len(),
+            days_kept = report.days_unchanged.len(),
+            days_held = report.days_held.len(),
+            "planned"
+        );
+        Ok(schedule)
+    }
+
+    /// The published days, where the last complete run saw what this one sees.
+    async fn nothing_new(&mut self, seen: &Seen, published: &[Published]) -> Result<Option<BTreeSet<Day>>> {
+        if self.force {
+            return Ok(None);
+        }
+        let (first, last) = self.fold.range();
+        let before = self.output.seen(&self.source_uuid(), first, last).await?;
+        Ok(before.and_then(|before| before.nothing_new(seen, published)))
+    }
+
+    /// The days whose rows were computed by this version and configuration, from these very inputs.
+    fn unchanged(&self, published: &[Published], inputs: &BTreeMap<Day, Vec<InputObject>>) -> BTreeSet<Day> {
+        let fingerprint = self.fingerprint();
+        published
+            .iter()
+            .filter(|_| !self.force)
+            .filter(|day| {
+                day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
+            })
             .filter(|day| inputs.get(&day.scope.day) == Some(&day.scope.inputs))
             .map(|day| day.scope.day)
-            .filter(|day| !schedule.held().contains(day))
-            .collect();
-        schedule.skip(&unchanged);
-        report.days_unchanged = unchanged;
-        Ok(schedule)
+            .collect()
     }
 
     async fn footers(&self, objects: Vec<ObjectMeta>) -> Result<Plan> {
@@ -310,7 +388,14 @@ impl Job {
         drive::plan(files, &self.lookups)
     }
 
-    fn fold(&mut self, mut schedule: Schedule, runtime: &Runtime, report: &mut Report) -> Result<()> {
+    /// Folds and publishes; `show` sees the report after every step.
+    fn fold(
+        &mut self,
+        mut schedule: Schedule,
+        runtime: &Runtime,
+        report: &mut Report,
+        show: impl Fn(&Report),
+    ) -> Result<()> {
         let inputs = schedule.inputs();
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
@@ -318,7 +403,10 @@ impl Job {
         let outcome =
             engine::run(source.clone(), &mut schedule, fold, policy, options, runtime.handle(), |event| {
                 match event {
-                    Event::Folded { rows } => bar.inc(rows),
+                    Event::Folded { rows } => {
+                        bar.inc(rows);
+                        report.rows_folded += rows;
+                    }
                     Event::Day(day) if day.rows.num_rows() == 0 && !output.may_hold(day.day, published) => {}
                     Event::Day(day) => {
                         let started = Instant::now();
@@ -331,7 +419,11 @@ impl Job {
                             run: run.clone(),
                         };
                         match runtime.block_on(output.publish(&scope, &day)) {
-                            Ok(receipt) => report.add_day(&day, &receipt),
+                            Ok(receipt) => {
+                                let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
+                                tracing::info!(day = %day.day, rows, rewritten, "published");
+                                report.add_day(&day, &receipt);
+                            }
                             Err(error) if error.is_retryable() => return Err(error),
                             Err(error) => {
                                 let rejected =
@@ -345,17 +437,55 @@ impl Job {
                         reject(rejected, report, output, lookups, fold, run, runtime)?
                     }
                 }
+                report.bytes_read = source.bytes();
+                show(report);
                 Ok(())
             });
         bar.finish_and_clear();
         let outcome = outcome?;
         report.seconds.fold = outcome.fold.as_secs_f64();
         report.seconds.finalise = outcome.finalise.as_secs_f64();
-        let bad: BTreeSet<&str> = report.quarantined.iter().filter_map(|bad| bad.object.as_deref()).collect();
-        let read = inputs.values().flatten().map(|input| input.key.as_str());
-        let read = read.filter(|key| !bad.contains(key)).collect();
-        runtime.block_on(output.recovered(&lookups.source_uuid.to_lowercase(), &read))?;
-        report.add_counts(&outcome.counts)
+        report.add_counts(&outcome.counts)?;
+        runtime.block_on(self.forget_recovered(report, &inputs))?;
+        runtime.block_on(self.remember(report, &inputs));
+        Ok(())
+    }
+
+    /// Takes out of the quarantine what this run has read in full: neither bad again, nor of a day that was skipped.
+    async fn forget_recovered(
+        &mut self,
+        report: &Report,
+        inputs: &BTreeMap<Day, Vec<InputObject>>,
+    ) -> Result<()> {
+        let bad = report.quarantined.iter().filter_map(|bad| bad.object.as_deref());
+        let skipped = inputs
+            .iter()
+            .filter(|(day, _)| report.days_unchanged.contains(day) || !self.is_asked(**day))
+            .flat_map(|(_, inputs)| inputs.iter().map(|input| input.key.as_str()));
+        let unread: BTreeSet<&str> = bad.chain(skipped).collect();
+        let mut read: BTreeSet<&str> =
+            self.readable.iter().map(String::as_str).filter(|key| !unread.contains(key)).collect();
+        if report.days_held.is_empty() && self.since.is_none() {
+            read.insert(""); // a day that could not be finished has no object
+        }
+        self.output.recovered(&self.lookups.source_uuid.to_lowercase(), &read).await
+    }
+
+    /// Tells the next run what this one saw, where nothing was held back, left out or not asked for.
+    async fn remember(&mut self, report: &Report, inputs: &BTreeMap<Day, Vec<InputObject>>) {
+        let Some(mut seen) = self.seen.take() else { return };
+        if !report.days_held.is_empty() || !report.quarantined.is_empty() || self.since.is_some() {
+            return;
+        }
+        for (day, inputs) in inputs {
+            if report.days.contains(day) || report.days_unchanged.contains(day) {
+                seen.add_day(*day, inputs);
+            }
+        }
+        let (first, last) = self.fold.range();
+        if let Err(error) = self.output.remember(&self.source_uuid(), first, last, &seen).await {
+            tracing::warn!(%error, "the next run will read all footers again");
+        }
     }
 }
 
@@ -377,6 +507,7 @@ fn reject(
         report.days_held.extend(days.0.through(days.1).filter(|day| fold.wants(*day)));
     }
     let row_group = unit.as_ref().map(|unit| unit.row_group.index);
+    tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");
     report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
     runtime.block_on(output.quarantine(&entry(&error, object, Some(days), lookups, run)))
 }
@@ -431,15 +562,13 @@ pub(crate) async fn lookups_of(
         (None, Some(database)) => {
             let mut asked = Lookups::default();
             config.complete(&mut asked);
-            let schema =
-                asked.schema.clone().ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?;
+            let schema = tenant(asked.schema.as_deref())?;
             let (first, last) = asked.range()?;
             if first.month() != last.month() {
                 return Err(wrong("a report period is one month: give --month, or a range within a month"));
             }
-            let mut answered = Database::new(database, Schema::new(schema)?)
-                .lookups(&asked.source_uuid, first.month())
-                .await?;
+            let mut answered =
+                Database::new(database, schema).lookups(&asked.source_uuid, first.month()).await?;
             answered.schema = asked.schema;
             answered
         }
@@ -492,6 +621,11 @@ pub(crate) fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::port("runtime", "start threads for reading and writing", false, error))
 }
 
+/// The schema of the tenant, which nobody may leave out.
+pub(crate) fn tenant(schema: Option<&str>) -> Result<Schema> {
+    Schema::new(schema.ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?)
+}
+
 pub(crate) fn wrong(reason: &str) -> Error {
     Error::Config { reason: reason.to_owned() }
 }
@@ -499,5 +633,5 @@ pub(crate) fn wrong(reason: &str) -> Error {
 fn progress(rows: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows  {per_sec}  {eta} left")
         .expect("the template is sound");
-    ProgressBar::new(rows).with_style(style) // draws on a terminal only
+    BARS.add(ProgressBar::new(rows).with_style(style)) // draws on a terminal only
 }

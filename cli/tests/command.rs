@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -11,62 +10,21 @@ use arrow::datatypes::Date32Type;
 use daysum_core::port::{RunId, WriteScope};
 use daysum_core::{Day, MILLIS_PER_DAY, rows};
 use daysum_io_postgres::{Database, DayScope, Schema};
+use daysum_tests::command::{self, Daysum, copy_into, parquet_below, text};
 use daysum_tests::compare::{Precision, assert_same};
 use daysum_tests::fixture::{Fixture, LabelRow, PodRow, hour, labels, pod};
 use daysum_tests::golden::{Golden, read_parquet};
-use daysum_tests::postgres::{SCHEMA, database, shared};
+use daysum_tests::postgres::{self, SCHEMA, shared};
 use daysum_tests::s3::{BUCKET, S3Server};
 use tempfile::TempDir;
 
 /// koku's SQL sums doubles in any order, so the last digits of its rows are no law (SPEC 4.1).
 const PRECISION: Precision = Precision::Relative(1e-9);
 
-fn daysum(arguments: &[&str], variables: &[(&str, String)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_daysum"))
-        .args(arguments)
-        .env_clear()
-        .envs(variables.iter().map(|(name, value)| (name, value)))
-        .output()
-        .expect("the command was built for this test")
-}
-
-/// Runs the command, which must end with this code; what it said on stderr.
-fn ends(code: i32, arguments: &[&str]) -> String {
-    ends_with(code, arguments, &[])
-}
-
-fn ends_with(code: i32, arguments: &[&str], variables: &[(&str, String)]) -> String {
-    let output = daysum(arguments, variables);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "daysum {arguments:?}: {said}");
-    said
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("paths of tests are UTF-8")
-}
-
-fn golden(name: &str) -> (PathBuf, PathBuf) {
-    let root = Golden::root().join(name);
-    (root.join("input"), root.join("params.json"))
-}
-
-fn written(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory).expect("the output is a directory") {
-            let path = entry.expect("a readable entry").path();
-            if path.is_dir() { open.push(path) } else { found.push(path) }
-        }
-    }
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
-    found.sort();
-    found
-}
+const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
 
 fn rows_below(directory: &Path) -> RecordBatch {
-    let days: Vec<RecordBatch> = written(directory)
+    let days: Vec<RecordBatch> = parquet_below(directory)
         .iter()
         .map(|path| read_parquet(fs::read(path).expect("a readable file").into()))
         .collect();
@@ -76,12 +34,12 @@ fn rows_below(directory: &Path) -> RecordBatch {
 #[test]
 fn every_golden_in_both_modes() {
     for golden in Golden::all() {
-        let (input, lookups) = self::golden(&golden.name);
+        let (input, lookups) = command::golden(&golden.name);
         for mode in ["streaming", "in-memory"] {
             let output = TempDir::new().expect("a directory");
             let report = output.path().join("report.json");
             let days = output.path().join("days");
-            ends(
+            DAYSUM.ends(
                 0,
                 &[
                     "run",
@@ -108,35 +66,16 @@ fn every_golden_in_both_modes() {
     }
 }
 
-/// A database with every table, and the report period of a data set.
-fn tenant(golden: &Golden) -> (String, String) {
-    let (server, database) = (shared(), database());
-    let url = server.url(&database);
-    ends(0, &["db", "init", "--database", &url, "--schema", SCHEMA]);
-    ends(0, &["db", "check", "--database", &url, "--schema", SCHEMA]);
-    let period = golden.lookups.report_period_id.expect("goldens have one");
-    server.sql(
-        &database,
-        &format!(
-            "INSERT INTO {SCHEMA}.reporting_ocpusagereportperiod (id, cluster_id, cluster_alias, \
-             report_period_start, report_period_end, provider_id) VALUES ({period}, 'c', 'a', \
-             '2025-11-01', '2025-12-01', '{}')",
-            golden.lookups.source_uuid
-        ),
-    );
-    (database, url)
-}
-
 #[test]
 fn every_golden_from_s3_to_postgresql_and_nothing_to_write_the_second_time() {
     let s3 = S3Server::start();
     for golden in Golden::all() {
-        let (_, lookups) = self::golden(&golden.name);
-        let (database, url) = tenant(&golden);
+        let (_, lookups) = command::golden(&golden.name);
+        let (database, url) = DAYSUM.tenant(&golden.lookups);
         s3.place_files(&golden.name, &golden.files);
         let input = format!("s3://{BUCKET}/{}", golden.name);
         let run = ["run", &input, "--lookups", text(&lookups), "--database", &url, "--schema", SCHEMA];
-        ends_with(0, &run, &s3.variables());
+        DAYSUM.ends_with(0, &run, &s3.variables());
         let days: BTreeSet<Day> = golden.expected["usage_start"]
             .as_primitive::<Date32Type>()
             .values()
@@ -170,7 +109,7 @@ fn every_golden_from_s3_to_postgresql_and_nothing_to_write_the_second_time() {
                 .sql(&database, &format!("SELECT count(*), min(xmin::text), max(xmin::text) FROM {table}"))
         };
         let first = written();
-        ends_with(0, &run, &s3.variables());
+        DAYSUM.ends_with(0, &run, &s3.variables());
         assert_eq!(written(), first, "the second run writes no row");
     }
 }
@@ -178,7 +117,7 @@ fn every_golden_from_s3_to_postgresql_and_nothing_to_write_the_second_time() {
 #[test]
 fn what_koku_knows_is_asked_of_the_database() {
     let golden = Golden::read(&Golden::root().join("gen-small"));
-    let (database, url) = tenant(&golden);
+    let (database, url) = DAYSUM.tenant(&golden.lookups);
     let keys = golden.lookups.enabled_tag_keys.iter().map(|key| {
         format!(
             "INSERT INTO {SCHEMA}.reporting_enabledtagkeys (uuid, key, enabled, provider_type) \
@@ -186,7 +125,7 @@ fn what_koku_knows_is_asked_of_the_database() {
         )
     });
     shared().sql(&database, &keys.collect::<String>());
-    let (input, _) = self::golden("gen-small");
+    let (input, _) = command::golden("gen-small");
     let source = golden.lookups.source_uuid.clone();
     let run = [
         "run",
@@ -200,47 +139,47 @@ fn what_koku_knows_is_asked_of_the_database() {
         "--month",
         "2025-11",
     ];
-    let said = ends(0, &run);
+    let said = DAYSUM.ends(0, &run);
     assert!(said.contains("2 days"), "{said}");
     let status =
         ["status", "--database", &url, "--schema", SCHEMA, "--source", &source, "--month", "2025-11"];
-    ends(0, &status);
-    assert!(ends(0, &run).contains("days whose inputs are those"));
+    DAYSUM.ends(0, &status);
+    assert!(DAYSUM.ends(0, &run).contains("days whose inputs are those"));
 
     let with = |verb| [&[verb], &run[1..]].concat();
-    let said = |verb| String::from_utf8(daysum(&with(verb), &[]).stdout).expect("text");
+    let said = |verb| DAYSUM.run(&with(verb), &[]).stdout;
     assert!(said("plan").contains("replace    0 days") && said("plan").contains("unchanged  2 days"));
-    ends(0, &with("verify"));
+    DAYSUM.ends(0, &with("verify"));
     let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
     let change = "SET pod_usage_cpu_core_hours = 1 + pod_usage_cpu_core_hours";
     shared().sql(
         &database,
         &format!("UPDATE {table} {change} WHERE uuid = (SELECT uuid FROM {table} WHERE data_source = 'Pod' LIMIT 1)"),
     );
-    ends(1, &with("verify"));
+    DAYSUM.ends(1, &with("verify"));
     assert!(said("diff").contains("pod_usage_cpu_core_hours"));
 }
 
 #[test]
 fn an_unreadable_file_holds_back_its_day_and_no_other() {
-    let (input, lookups) = golden("gen-small");
+    let (input, lookups) = command::golden("gen-small");
     let copy = TempDir::new().expect("a directory");
-    let copied = Command::new("cp").args(["-r", text(&input), text(copy.path())]).status().expect("cp");
-    assert!(copied.success());
+    copy_into(&input, copy.path());
     let input = copy.path().join("input");
-    let broken = written(&input)
+    let broken = parquet_below(&input)
         .into_iter()
         .find(|path| text(path).contains("pod_usage_line_items_daily") && text(path).contains("2025-11-01"))
         .expect("the data set has a daily file of its first day");
     let whole = fs::read(&broken).expect("readable");
     let (good, bad) = (copy.path().join("good"), copy.path().join("bad"));
-    ends(0, &["run", text(&input), "--lookups", text(&lookups), "--output", text(&good)]);
+    DAYSUM.ends(0, &["run", text(&input), "--lookups", text(&lookups), "--output", text(&good)]);
     for cut in [0, 3, whole.len() / 2, whole.len() - 1] {
         fs::write(&broken, &whole[..cut]).expect("writable");
         let _ = fs::remove_dir_all(&bad);
-        let said = ends(3, &["run", text(&input), "--lookups", text(&lookups), "--output", text(&bad)]);
+        let said =
+            DAYSUM.ends(3, &["run", text(&input), "--lookups", text(&lookups), "--output", text(&bad)]);
         assert!(said.contains("pod_usage.2025-11-01") && said.contains("held back: 1 days"), "{said}");
-        let (good, bad) = (written(&good), written(&bad));
+        let (good, bad) = (parquet_below(&good), parquet_below(&bad));
         assert_eq!((good.len(), bad.len()), (2, 1));
         assert_eq!(fs::read(&good[1]).expect("readable"), fs::read(&bad[0]).expect("readable"));
     }
@@ -248,41 +187,42 @@ fn an_unreadable_file_holds_back_its_day_and_no_other() {
 
 #[test]
 fn a_run_in_parts_gives_the_bytes_of_a_run() {
-    let (input, lookups) = golden("gen-small");
+    let (input, lookups) = command::golden("gen-small");
     let work = TempDir::new().expect("a directory");
     let path = |name: &str| text(&work.path().join(name)).to_owned();
     let (input, lookups) = (text(&input), text(&lookups));
     for (name, only) in [("pods", "pod_usage"), ("storage", "storage_usage"), ("labels", "labels")] {
-        ends(0, &["fold", input, "--lookups", lookups, "--only", only, "--output", &path(name)]);
+        DAYSUM.ends(0, &["fold", input, "--lookups", lookups, "--only", only, "--output", &path(name)]);
     }
-    ends(0, &["merge", &path("pods"), &path("storage"), &path("labels"), "--output", &path("one")]);
-    ends(0, &["merge", &path("labels"), &path("pods"), &path("storage"), "--output", &path("two")]);
+    DAYSUM.ends(0, &["merge", &path("pods"), &path("storage"), &path("labels"), "--output", &path("one")]);
+    DAYSUM.ends(0, &["merge", &path("labels"), &path("pods"), &path("storage"), "--output", &path("two")]);
     assert_eq!(fs::read(path("one")).expect("a state"), fs::read(path("two")).expect("a state"));
-    ends(0, &["finalise", &path("one"), "--lookups", lookups, "--output", &path("parts")]);
-    ends(0, &["run", input, "--lookups", lookups, "--output", &path("whole")]);
-    let (parts, whole) = (written(&work.path().join("parts")), written(&work.path().join("whole")));
+    DAYSUM.ends(0, &["finalise", &path("one"), "--lookups", lookups, "--output", &path("parts")]);
+    DAYSUM.ends(0, &["run", input, "--lookups", lookups, "--output", &path("whole")]);
+    let (parts, whole) =
+        (parquet_below(&work.path().join("parts")), parquet_below(&work.path().join("whole")));
     assert_eq!(parts.len(), whole.len());
     for (part, whole) in parts.iter().zip(&whole) {
         assert_eq!(fs::read(part).expect("readable"), fs::read(whole).expect("readable"));
     }
-    let said = ends(1, &["merge", &path("one"), &path("pods"), "--output", &path("twice")]);
+    let said = DAYSUM.ends(1, &["merge", &path("one"), &path("pods"), "--output", &path("twice")]);
     assert!(said.contains("already in this state"), "{said}");
     let other =
         ["finalise", &path("one"), "--lookups", lookups, "--enabled-keys", "x", "--output", &path("other")];
-    assert!(ends(1, &other).contains("different configurations"));
+    assert!(DAYSUM.ends(1, &other).contains("different configurations"));
 }
 
 #[test]
 fn removed_days_and_other_formats_are_written_again() {
-    let (input, lookups) = golden("gen-small");
+    let (input, lookups) = command::golden("gen-small");
     let output = TempDir::new().expect("a directory");
     let run = ["run", text(&input), "--lookups", text(&lookups), "--output", text(output.path())];
-    ends(0, &run);
-    assert!(ends(0, &run).contains("unchanged"));
-    fs::remove_file(&written(output.path())[0]).expect("a day");
-    ends(0, &run);
-    assert_eq!(written(output.path()).len(), 2);
-    let said = ends(0, &[&run[..], &["--format", "csv"]].concat());
+    DAYSUM.ends(0, &run);
+    assert!(DAYSUM.ends(0, &run).contains("unchanged"));
+    fs::remove_file(&parquet_below(output.path())[0]).expect("a day");
+    DAYSUM.ends(0, &run);
+    assert_eq!(parquet_below(output.path()).len(), 2);
+    let said = DAYSUM.ends(0, &[&run[..], &["--format", "csv"]].concat());
     assert!(said.contains("2 days") && !said.contains("unchanged"), "{said}");
 }
 
@@ -309,17 +249,17 @@ fn a_day_that_has_no_rows_any_more_loses_its_old_ones() {
         .map(|day| LabelRow { start: hour(day, 0), ..labels("ns", "{}") })
         .to_vec();
     let server = shared();
-    let database = database();
+    let database = postgres::database();
     let url = server.url(&database);
-    ends(0, &["db", "init", "--database", &url, "--schema", SCHEMA]);
+    DAYSUM.ends(0, &["db", "init", "--database", &url, "--schema", SCHEMA]);
     let days =
         format!("SELECT count(DISTINCT usage_start) FROM {SCHEMA}.reporting_ocpusagelineitem_daily_summary");
     let days = || server.sql(&database, &days).trim().to_owned();
     let run = |fixture: &Fixture| {
         let (input, lookups) = placed(fixture, work.path());
         let run = ["run", text(&input), "--lookups", text(&lookups)];
-        ends(0, &[&run[..], &["--output", text(&work.path().join("out"))]].concat());
-        ends(0, &[&run[..], &["--database", &url, "--schema", SCHEMA]].concat());
+        DAYSUM.ends(0, &[&run[..], &["--output", text(&work.path().join("out"))]].concat());
+        DAYSUM.ends(0, &[&run[..], &["--database", &url, "--schema", SCHEMA]].concat());
     };
     run(&fixture);
     let both = rows_below(&work.path().join("out")).num_rows();
@@ -332,28 +272,48 @@ fn a_day_that_has_no_rows_any_more_loses_its_old_ones() {
 }
 
 #[test]
+fn bench_tells_what_the_earlier_benchmark_told() {
+    let work = TempDir::new().expect("a directory");
+    let (json, html) = (work.path().join("bench.json"), work.path().join("bench.html"));
+    let bench = ["bench", "--scales", "2k", "--runs", "1", "--json", text(&json), "--html", text(&html)];
+    DAYSUM.ends(0, &bench);
+    let told: serde_json::Value = serde_json::from_slice(&fs::read(json).expect("written")).expect("JSON");
+    let modes: Vec<_> = told.as_array().expect("a list").iter().map(|of| of["mode"].clone()).collect();
+    assert_eq!(modes, ["streaming", "in-memory"]);
+    for name in
+        ["input_rows_hourly", "output_rows", "total_duration_seconds", "peak_memory_bytes", "rows_per_second"]
+    {
+        assert!(told[0][name].as_f64().is_some_and(|value| value > 0.0), "{name}: {}", told[0]);
+    }
+    assert!(fs::read_to_string(html).expect("written").contains("<polyline"));
+}
+
+#[test]
 fn exit_codes_tell_what_happened() {
-    let (input, lookups) = golden("gen-small");
+    let (input, lookups) = command::golden("gen-small");
     let work = TempDir::new().expect("a directory");
     let (empty, output) = (text(work.path()).to_owned(), work.path().join("out"));
     let (lookups, output) = (text(&lookups), text(&output));
-    assert!(ends(4, &["run", &empty, "--lookups", lookups, "--output", output]).contains("nothing to do"));
-    assert!(ends(2, &["run", "/nowhere", "--lookups", lookups, "--output", output]).contains("/nowhere"));
-    assert!(ends(2, &["run", text(&input), "--output", output]).contains("no date range"));
-    assert!(ends(2, &["run", text(&input), "--lookups", lookups]).contains("no output"));
-    ends(2, &["run", text(&input), "--threads", "0"]);
+    assert!(
+        DAYSUM.ends(4, &["run", &empty, "--lookups", lookups, "--output", output]).contains("nothing to do")
+    );
+    assert!(
+        DAYSUM.ends(2, &["run", "/nowhere", "--lookups", lookups, "--output", output]).contains("/nowhere")
+    );
+    assert!(DAYSUM.ends(2, &["run", text(&input), "--output", output]).contains("no date range"));
+    assert!(DAYSUM.ends(2, &["run", text(&input), "--lookups", lookups]).contains("no output"));
+    DAYSUM.ends(2, &["run", text(&input), "--threads", "0"]);
 }
 
 #[test]
 fn the_quarantine_keeps_a_bad_file_until_it_is_read() {
     let golden = Golden::read(&Golden::root().join("gen-small"));
-    let (_, url) = tenant(&golden);
-    let (input, lookups) = self::golden("gen-small");
+    let (_, url) = DAYSUM.tenant(&golden.lookups);
+    let (input, lookups) = command::golden("gen-small");
     let copy = TempDir::new().expect("a directory");
-    let copied = Command::new("cp").args(["-r", text(&input), text(copy.path())]).status().expect("cp");
-    assert!(copied.success());
+    copy_into(&input, copy.path());
     let input = copy.path().join("input");
-    let broken = written(&input)
+    let broken = parquet_below(&input)
         .into_iter()
         .find(|path| text(path).contains("node_labels_line_items_daily") && text(path).contains("2025-11-02"))
         .expect("the data set has a daily file of its second day");
@@ -363,18 +323,18 @@ fn the_quarantine_keeps_a_bad_file_until_it_is_read() {
     let source = golden.lookups.source_uuid.clone();
     let listed = || {
         let list = ["quarantine", "list", "--database", &url, "--schema", SCHEMA, "--source", &source];
-        String::from_utf8(daysum(&list, &[]).stdout).expect("text")
+        DAYSUM.run(&list, &[]).stdout
     };
-    assert!(ends(3, &run).contains("held back: 1 days, 2025-11-02"));
+    assert!(DAYSUM.ends(3, &run).contains("held back: 1 days, 2025-11-02"));
     assert!(listed().contains("holds back 2025-11-02") && listed().contains("1 objects"), "{}", listed());
 
     let skip = [("DAYSUM_POLICY_BAD_FILE", "skip-and-report".to_owned())];
     let output = copy.path().join("out");
     let files = ["run", text(&input), "--lookups", text(&lookups), "--output", text(&output)];
-    assert!(ends_with(0, &files, &skip).contains("left out: "));
-    assert_eq!(written(&output).len(), 2);
+    assert!(DAYSUM.ends_with(0, &files, &skip).contains("left out: "));
+    assert_eq!(parquet_below(&output).len(), 2);
 
     fs::write(&broken, &whole).expect("writable");
-    ends(0, &run);
+    DAYSUM.ends(0, &run);
     assert!(listed().contains("0 objects"), "{}", listed());
 }

@@ -1,10 +1,10 @@
 //! kill -9 at random moments: a day is the old one or the new one, never between, and the rerun completes it.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use daysum_tests::command::text;
 use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{SCHEMA, database, shared};
 use rand::rngs::StdRng;
@@ -40,10 +40,6 @@ fn killed(arguments: &[&str], usual: Duration, random: &mut StdRng) -> bool {
     alive
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("paths of tests are UTF-8")
-}
-
 #[test]
 fn a_killed_writer_leaves_whole_days_in_postgresql() {
     let golden = Golden::read(&Golden::root().join(SOURCE));
@@ -52,16 +48,7 @@ fn a_killed_writer_leaves_whole_days_in_postgresql() {
     let database = database();
     let url = shared().url(&database);
     completes(&["db", "init", "--database", &url, "--schema", SCHEMA]);
-    shared().sql(
-        &database,
-        &format!(
-            "INSERT INTO {SCHEMA}.reporting_ocpusagereportperiod (id, cluster_id, cluster_alias, \
-             report_period_start, report_period_end, provider_id) VALUES ({}, 'c', 'a', \
-             '2025-11-01', '2025-12-01', '{}')",
-            golden.lookups.report_period_id.expect("goldens have one"),
-            golden.lookups.source_uuid
-        ),
-    );
+    shared().add_period(&database, &golden.lookups);
     let run = |alias| {
         [
             "run",

@@ -11,7 +11,7 @@ use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
 use crate::init::STANDALONE;
 use crate::ledger::missing_schema;
-use crate::tables::{self, LEDGER, PARTITIONS, QUARANTINE, SUMMARY, written};
+use crate::tables::{self, LEDGER, PARTITIONS, QUARANTINE, SEEN, SUMMARY, written};
 
 /// Whether a problem keeps days from being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -76,6 +76,7 @@ pub(crate) async fn everything(client: &Client, schema: &Schema) -> Result<Vec<P
     let mut problems = catalog.server();
     problems.extend(catalog.summary());
     problems.extend(catalog.own(LEDGER));
+    problems.extend(catalog.own(SEEN));
     problems.extend(catalog.own(QUARANTINE));
     for (table, columns) in LOOKUPS {
         problems.extend(catalog.readable(table, columns));
@@ -308,7 +309,7 @@ impl<'a> Catalog<'a> {
 }
 
 fn known_tables() -> Vec<&'static str> {
-    STANDALONE.iter().map(|(table, _)| *table).chain([LEDGER, QUARANTINE, PARTITIONS]).collect()
+    STANDALONE.iter().map(|(table, _)| *table).chain([LEDGER, SEEN, QUARANTINE, PARTITIONS]).collect()
 }
 
 /// Whether a column of one type takes everything that the other holds, in the same binary form.

@@ -9,10 +9,10 @@ use tokio_postgres::Transaction;
 use crate::error::during;
 use crate::ident::Schema;
 use crate::tables::{
-    CATEGORIES, CATEGORY_NAMESPACES, CLUSTERS, LEDGER, NODES, PERIODS, PROJECTS, QUARANTINE, SUMMARY,
+    CATEGORIES, CATEGORY_NAMESPACES, CLUSTERS, LEDGER, NODES, PERIODS, PROJECTS, QUARANTINE, SEEN, SUMMARY,
     TAG_KEYS, VOLUMES,
 };
-use crate::{ledger, quarantine};
+use crate::{ledger, quarantine, seen};
 
 /// Tables and their columns, in the order in which they refer to each other. `{s}` is the quoted schema.
 pub(crate) const STANDALONE: [(&str, &str); 9] = [
@@ -152,7 +152,11 @@ pub(crate) async fn create(tx: &Transaction<'_>, schema: &Schema) -> Result<()> 
     if made_categories {
         default_categories(tx, schema).await.map_err(during("add the default cost categories"))?;
     }
-    for (table, ddl) in [(LEDGER, ledger::create(schema)), (QUARANTINE, quarantine::create(schema))] {
+    for (table, ddl) in [
+        (LEDGER, ledger::create(schema)),
+        (SEEN, seen::create(schema)),
+        (QUARANTINE, quarantine::create(schema)),
+    ] {
         let operation = format!("create {table}");
         if !table_exists(tx, schema, table).await.map_err(during(&operation))? {
             tx.batch_execute(&ddl).await.map_err(during(&operation))?;

@@ -174,6 +174,16 @@ pub(crate) async fn upsert(
     Ok(())
 }
 
+/// Takes the fingerprint from these days: no configuration matches, and the day is computed again.
+pub(crate) async fn unmatch(client: &Client, schema: &Schema, source: Uuid, days: &[Day]) -> Result<u64> {
+    let sql = format!(
+        "UPDATE {} SET fingerprint = '' WHERE source_uuid = $1 AND (usage_day - {EPOCH_SQL})::int4 = ANY ($2)",
+        schema.table(LEDGER)
+    );
+    let days: Vec<i32> = days.iter().map(|day| day.0).collect();
+    client.execute(&sql, &[&source, &days]).await.map_err(during("mark the days for reading"))
+}
+
 /// Which write the ledger shows for a day.
 pub(crate) async fn write_id(
     tx: &Transaction<'_>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use daysum_core::{Error, Result};
@@ -72,6 +73,13 @@ impl Session {
     }
 }
 
+/// How often this process has waited and tried again, for metrics.
+pub fn retries() -> u64 {
+    RETRIES.load(Ordering::Relaxed)
+}
+
+static RETRIES: AtomicU64 = AtomicU64::new(0);
+
 /// Waits for the next delay, or gives the error back where it is final or the budget is used up.
 pub(crate) async fn retry_after(
     error: Error,
@@ -81,6 +89,7 @@ pub(crate) async fn retry_after(
     let Some(delay) = delay else {
         return Err(error);
     };
+    RETRIES.fetch_add(1, Ordering::Relaxed);
     warn!(%error, ?delay, "trying again");
     sleep(delay).await;
     Ok(())

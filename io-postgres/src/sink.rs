@@ -25,6 +25,7 @@ use crate::ledger;
 use crate::locks::{Ids, lock_day, lock_ddl, source_of};
 use crate::numeric::NumericMode;
 use crate::partition;
+use crate::seen;
 use crate::session::{Session, answer, retry_after, transaction_settings};
 use crate::write::PostgresWrite;
 
@@ -79,6 +80,41 @@ impl PostgresSink {
                 }
             }
         }
+    }
+
+    /// What [`remember`](Self::remember) was last given for these days.
+    pub async fn remembered(&mut self, source_uuid: &str, first: Day, last: Day) -> Result<Option<String>> {
+        let source = source_of(source_uuid)?;
+        let client = self.session.client().await?;
+        if !seen::exists(client, &self.schema).await? {
+            return Ok(None);
+        }
+        seen::get(client, &self.schema, source, first, last).await
+    }
+
+    /// Keeps what a complete run of these days saw. The table is made when it is first needed.
+    pub async fn remember(&mut self, source_uuid: &str, first: Day, last: Day, seen: &str) -> Result<()> {
+        let (source, timeouts) = (source_of(source_uuid)?, self.session.config.timeouts.clone());
+        let client = self.session.client().await?;
+        if !seen::exists(client, &self.schema).await? {
+            let during = during("create the table of what runs saw");
+            let tx = client.transaction().await.map_err(&during)?;
+            lock_ddl(&tx, &self.schema, &timeouts).await?;
+            tx.batch_execute(&seen::create(&self.schema)).await.map_err(&during)?;
+            tx.commit().await.map_err(&during)?;
+        }
+        seen::put(client, &self.schema, source, first, last, seen).await
+    }
+
+    /// Makes the next run read these days again, whatever their inputs: what stays published is still known by its
+    /// digest, so that rows that come out the same are not written. Says how many days were published.
+    pub async fn reread(&mut self, source_uuid: &str, days: &[Day]) -> Result<u64> {
+        let source = source_of(source_uuid)?;
+        let client = self.session.client().await?;
+        if !ledger::exists(client, &self.schema).await? {
+            return Ok(0);
+        }
+        ledger::unmatch(client, &self.schema, source, days).await
     }
 
     async fn publish_once(

@@ -17,6 +17,7 @@ pub(crate) const NODES: &str = "reporting_ocp_nodes";
 pub(crate) const VOLUMES: &str = "reporting_ocp_pvcs";
 pub(crate) const PROJECTS: &str = "reporting_ocp_projects";
 pub(crate) const LEDGER: &str = "daysum_ledger";
+pub(crate) const SEEN: &str = "daysum_seen";
 pub(crate) const QUARANTINE: &str = "daysum_quarantine";
 /// koku's tracking table: a row in it makes a partition.
 pub(crate) const PARTITIONS: &str = "partitioned_tables";

@@ -12,6 +12,7 @@
 //! # }
 //! ```
 
+mod discreet;
 mod local;
 mod open;
 mod sink;

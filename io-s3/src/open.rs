@@ -11,6 +11,8 @@ use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
+use crate::discreet::discreet;
+
 /// How to reach a store. What is `None` comes from the usual `AWS_*` variables and the AWS chain.
 #[derive(Clone, Default)]
 pub struct StoreSettings {
@@ -69,7 +71,7 @@ impl Place {
             Some(url) => {
                 let variables = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
                 let (store, prefix) = object_store::parse_url_opts(&url, variables)
-                    .map_err(|error| refuse(&url, &error.to_string()))?;
+                    .map_err(|error| refuse(&url, &discreet(&error)))?;
                 Ok(Self { store: store.into(), prefix })
             }
         }
@@ -135,8 +137,8 @@ impl Place {
             .with_client_options(client)
             .with_retry(retry)
             .build()
-            .map_err(|error| refuse(url, &error.to_string()))?;
-        let prefix = Path::from_url_path(url.path()).map_err(|error| refuse(url, &error.to_string()))?;
+            .map_err(|error| refuse(url, &discreet(&error)))?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| refuse(url, &discreet(&error)))?;
         Ok(Self { store: Arc::new(store), prefix })
     }
 }

@@ -3,12 +3,14 @@
 //! ```text
 //! {output}/{source}/{YYYY-MM-DD}.parquet          a day's rows, replaced in one step
 //! {output}/_daysum/{source}/{YYYY-MM-DD}.json     what they were computed from; written after the rows
+//! {output}/_daysum/{source}/{first}_{last}.seen.json   what the last complete run of these days saw
 //! ```
 //!
 //! A run that ends between the two leaves new rows under the old ledger entry: the next run finds the day's
 //! inputs changed and writes it again.
 
 use arrow::array::RecordBatch;
+use bytes::Bytes;
 use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
 use daysum_core::rows::{RowsEncoder, RowsFormat};
 use daysum_core::{BoxFuture, Day, Error, Result};
@@ -16,6 +18,7 @@ use futures::stream::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use crate::discreet::discreet;
 use crate::open::Place;
 
 /// Days below a place, in one format.
@@ -40,14 +43,36 @@ impl ObjectStoreSink {
     }
 
     async fn entry(&self, path: &Path) -> Result<Option<Published>> {
-        let read = async { self.place.store.get(path).await?.bytes().await };
-        let bytes = match read.await {
-            Ok(bytes) => bytes,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(refuse("read", path, error)),
-        };
         // An entry that cannot be read counts as none: the day is computed and written again.
-        Ok(serde_json::from_slice(&bytes).ok())
+        Ok(self.get(path).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    async fn get(&self, path: &Path) -> Result<Option<Bytes>> {
+        let read = async { self.place.store.get(path).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(refuse("read", path, error)),
+        }
+    }
+
+    fn seen(&self, source_uuid: &str, first: Day, last: Day) -> Path {
+        self.ledger(source_uuid).join(format!("{first}_{last}.seen.json"))
+    }
+
+    /// What [`remember`](Self::remember) was last given for these days.
+    pub async fn remembered(&self, source_uuid: &str, first: Day, last: Day) -> Result<Option<String>> {
+        check(source_uuid)?;
+        let kept = self.get(&self.seen(source_uuid, first, last)).await?;
+        Ok(kept.and_then(|bytes| String::from_utf8(bytes.into()).ok()))
+    }
+
+    /// Keeps what a complete run of these days saw.
+    pub async fn remember(&self, source_uuid: &str, first: Day, last: Day, seen: &str) -> Result<()> {
+        check(source_uuid)?;
+        let path = self.seen(source_uuid, first, last);
+        let put = self.place.store.put(&path, seen.to_owned().into()).await;
+        put.map(drop).map_err(|error| refuse("write", &path, error))
     }
 }
 
@@ -64,7 +89,7 @@ fn check(source_uuid: &str) -> Result<()> {
 
 fn refuse(operation: &str, path: &Path, error: object_store::Error) -> Error {
     let retryable = matches!(error, object_store::Error::Generic { .. });
-    Error::port("sink", format!("{operation} {path}"), retryable, error)
+    Error::port("sink", format!("{operation} {path}"), retryable, discreet(&error))
 }
 
 impl Sink for ObjectStoreSink {

@@ -16,6 +16,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
 
+use crate::discreet::discreet;
 use crate::open::Place;
 
 /// Ranges that are no further apart than this are one request: a round trip costs more than the bytes between.
@@ -158,7 +159,7 @@ fn refuse(operation: &str, key: &str, error: object_store::Error) -> Error {
             "permission denied (403); check the rights of the access key".to_owned()
         }
         Cause::Unauthenticated { .. } => "the credentials are refused (401)".to_owned(),
-        other => other.to_string(),
+        other => discreet(other),
     };
     let retryable = matches!(error, Cause::Generic { .. } | Cause::JoinError { .. });
     Error::port("source", format!("{operation} {key}"), retryable, reason)

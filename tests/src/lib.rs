@@ -2,6 +2,7 @@
 //! of rows, golden data, builders of input files and random clusters.
 
 pub mod cluster;
+pub mod command;
 pub mod compare;
 pub mod engine;
 pub mod fixture;

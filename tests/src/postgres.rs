@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use daysum_core::Lookups;
 use daysum_io_postgres::{Database, PostgresConfig, Schema};
 
 /// The schema in every database of [`shared`].
@@ -184,6 +185,20 @@ impl Server {
             .expect("psql runs");
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Inserts the report period of these lookups, as koku would.
+    pub fn add_period(&self, database: &str, lookups: &Lookups) {
+        self.sql(
+            database,
+            &format!(
+                "INSERT INTO {SCHEMA}.reporting_ocpusagereportperiod (id, cluster_id, cluster_alias, \
+                 report_period_start, report_period_end, provider_id) VALUES ({}, 'c', 'a', \
+                 '2025-11-01', '2025-12-01', '{}')",
+                lookups.report_period_id.expect("goldens have one"),
+                lookups.source_uuid
+            ),
+        );
     }
 
     fn command(&self, program: &Path) -> Command {

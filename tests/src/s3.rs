@@ -30,8 +30,9 @@ use crate::engine::InputFile;
 /// The bucket that every server has.
 pub const BUCKET: &str = "daysum";
 
-const KEY: &str = "daysum-test";
-/// A secret that must not be seen anywhere.
+/// An access key that must not be seen anywhere.
+pub const KEY: &str = "canary-key-8a90d2";
+/// Its secret, which must not either.
 pub const SECRET: &str = "canary-4f3b1c";
 
 /// What happens to the answer of a GET of an object, once.

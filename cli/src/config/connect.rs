@@ -55,7 +55,7 @@ impl S3 {
             accept_any_certificate: !self.verify_ssl,
             virtual_hosted: !self.path_style,
             timeout: Some(Duration::from_secs(self.timeout)),
-            retry_timeout: None,
+            retry_timeout: Some(Duration::from_secs(self.retry_timeout)),
         }
     }
 }

@@ -141,7 +141,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     obeyed("metrics.textfile", Text, &[], "", "file for Prometheus metrics, replaced at the end of a run"),
     obeyed("metrics.listen", Text, &[], "", "address that serves Prometheus metrics during a run"),
-    obeyed("logging.format", Choice(&["console", "json"]), &["LOG_FORMAT"], "console", "form of log lines"),
+    obeyed(
+        "logging.format",
+        Choice(&["console", "human", "json"]),
+        &["LOG_FORMAT"],
+        "console",
+        "form of log lines",
+    ),
     obeyed(
         "logging.level",
         Choice(&["trace", "debug", "info", "warning", "warn", "error", "critical"]),
@@ -203,6 +209,13 @@ pub(super) const KEYS: &[Key] = &[
         "bucket in the path; false: in the host name",
     ),
     obeyed("s3.timeout", Count(1, DAY_OF_SECONDS), &["S3_TIMEOUT"], "60", "seconds to wait for the server"),
+    obeyed(
+        "s3.retry_timeout",
+        Count(0, DAY_OF_SECONDS),
+        &[],
+        "180",
+        "seconds for which a request that may succeed is tried again",
+    ),
     obeyed(
         "postgresql.url",
         Secret,

@@ -133,6 +133,8 @@ pub struct S3 {
     pub path_style: bool,
     /// Seconds to wait for the server.
     pub timeout: u64,
+    /// Seconds for which a request is tried again.
+    pub retry_timeout: u64,
 }
 
 /// Keys of `postgresql:`.
@@ -268,6 +270,7 @@ impl Config {
                 verify_ssl: switch("s3.verify_ssl", true),
                 path_style: switch("s3.path_style", true),
                 timeout: count("s3.timeout").unwrap_or(60),
+                retry_timeout: count("s3.retry_timeout").unwrap_or(180),
             },
             postgresql: Postgresql {
                 url: secret("postgresql.url"),

@@ -18,6 +18,7 @@
 
 mod plan;
 mod schedule;
+mod seen;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use futures::TryStreamExt;
 
 pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
 pub use schedule::{Schedule, Unit};
+pub use seen::Seen;
 
 use crate::decode::{
     BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, PiecewiseDecoder, ReadAt,

@@ -1,0 +1,385 @@
+//! What an operator relies on around a run: logs, metrics, what a second run reads, what the quarantine holds.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use daysum_tests::command::{self, Daysum, copy_into, golden, parquet_below, text};
+use daysum_tests::fixture::{self, Fixture, PodRow};
+use daysum_tests::golden::Golden;
+use daysum_tests::postgres::{SCHEMA, shared};
+use daysum_tests::s3::{BUCKET, Fault, S3Server};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
+
+#[test]
+fn log_lines_have_the_form_and_the_level_of_the_settings() {
+    let (input, lookups) = golden("gen-small");
+    let work = TempDir::new().expect("a directory");
+    let settings = work.path().join("daysum.yaml");
+    let output = work.path().join("out");
+    let run = ["run", text(&input), "--lookups", text(&lookups), "--output", text(&output), "--force"];
+    let with = |yaml: &str, variables: &[(&str, String)]| {
+        fs::write(&settings, yaml).expect("writable");
+        DAYSUM.ends_with(0, &[&run[..], &["--config", text(&settings)]].concat(), variables)
+    };
+
+    let lines: Vec<Value> = with("logging: {format: json, level: info}", &[])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let days: Vec<&Value> = lines.iter().filter(|line| line["message"] == "published").collect();
+    assert_eq!(days.len(), 2, "{lines:?}");
+    for (line, day) in days.iter().zip(["2025-11-01", "2025-11-02"]) {
+        assert_eq!((&line["day"], &line["level"]), (&Value::from(day), &Value::from("INFO")));
+        assert_eq!(line["span"]["source"].as_str().map(str::len), Some(36), "{line}");
+        assert_eq!(line["span"]["run"].as_str().map(str::len), Some(36), "{line}");
+    }
+    let last = lines.last().expect("the end is told");
+    assert_eq!((&last["message"], &last["days"]), (&Value::from("the run has ended"), &Value::from(2)));
+
+    assert_eq!(with("logging: {format: json, level: error}", &[]), "");
+    let debug = [("DAYSUM_LOG", "daysum=info".to_owned())];
+    assert!(with("logging: {format: json, level: error}", &debug).contains("\"published\""));
+
+    let said = with("logging: {format: console, level: info}", &[]);
+    assert!(said.contains("published day=2025-11-01") && said.contains("rows out"), "{said}");
+    assert!(!said.contains('\u{1b}'), "no colours where nobody looks: {said}");
+    let said = with("logging: {format: human, level: warning}", &[]);
+    assert!(!said.contains("published") && said.contains("rows out"), "{said}");
+
+    fs::write(&settings, "logging: {format: json}").expect("writable");
+    let wrong = ["run", "/nowhere", "--lookups", text(&lookups), "--config", text(&settings)];
+    let said = DAYSUM.ends(2, &wrong);
+    let line: Value = serde_json::from_str(said.trim_end()).expect("one JSON line");
+    assert_eq!(line["level"], "ERROR");
+}
+
+/// The values of a text in Prometheus' form, by name and labels (without the source, which all have).
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').expect("name, blank, value");
+        let (before, labels) = name.split_once('{').expect("every sample has its source");
+        let labels: Vec<&str> = labels
+            .strip_suffix('}')
+            .expect("labels end")
+            .split(',')
+            .filter(|label| !label.starts_with("source="))
+            .collect();
+        assert!(before.starts_with("daysum_"), "{line}");
+        let told =
+            text.contains(&format!("# TYPE {before} gauge")) && text.contains(&format!("# HELP {before} "));
+        assert!(told, "{before} has neither type nor help");
+        let twice =
+            samples.insert([&[before], &labels[..]].concat().join(" "), value.parse().expect("a number"));
+        assert!(twice.is_none(), "{line} appears twice");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    samples
+}
+
+#[test]
+fn the_metrics_file_tells_of_successes_and_of_failures() {
+    let (input, lookups) = golden("gen-small");
+    let work = TempDir::new().expect("a directory");
+    let (output, file) = (work.path().join("out"), work.path().join("daysum.prom"));
+    let report = work.path().join("report.json");
+    let run = |input: &Path, code, more: &[&str]| {
+        let run = ["run", text(input), "--lookups", text(&lookups), "--output", text(&output)];
+        DAYSUM.ends(code, &[&run[..], &["--metrics-file", text(&file)], more].concat());
+        samples(&fs::read_to_string(&file).expect("a metrics file"))
+    };
+    let first = run(&input, 0, &["--report", text(&report)]);
+    let report: Value = serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON");
+    for (name, told) in [
+        ("daysum_rows fate=\"aggregated\"", &report["rows_aggregated"]),
+        ("daysum_rows fate=\"no_node\"", &report["rows_filtered"]["no_node"]),
+        ("daysum_folded_rows", &report["rows_in"]),
+        ("daysum_output_rows", &report["rows_out"]),
+        ("daysum_objects", &report["objects"]),
+        ("daysum_read_bytes", &report["bytes_read"]),
+        ("daysum_written_bytes", &report["bytes_written"]),
+        ("daysum_phase_seconds phase=\"write\"", &report["seconds"]["write"]),
+    ] {
+        let told = told.as_f64().expect("a number");
+        // Both texts are rounded, the one to nanoseconds.
+        assert!((first[name] - told).abs() < 1e-9 * told.max(1.0), "{name}: {} for {told}", first[name]);
+    }
+    assert_eq!((first["daysum_days state=\"published\""], first["daysum_last_run_success"]), (2.0, 1.0));
+    assert_eq!(first["daysum_last_run_timestamp_seconds"], first["daysum_last_success_timestamp_seconds"]);
+    assert!(first["daysum_peak_memory_bytes"] > 1e6);
+
+    let again = run(&input, 0, &[]);
+    assert_eq!((again["daysum_days state=\"unchanged\""], again["daysum_output_rows"]), (2.0, 0.0));
+
+    let failed = run(Path::new("/nowhere"), 2, &[]);
+    assert_eq!((failed["daysum_last_run_success"], failed["daysum_last_run_exit_code"]), (0.0, 2.0));
+    let success = failed["daysum_last_success_timestamp_seconds"];
+    assert_eq!(success, again["daysum_last_success_timestamp_seconds"]);
+    assert!(failed["daysum_last_run_timestamp_seconds"] > success);
+    let left = fs::read_dir(work.path()).expect("a directory").count();
+    assert_eq!(left, 3, "out, the report and the metrics: nothing temporary is left");
+}
+
+#[test]
+fn metrics_are_served_while_a_run_lasts() {
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (_, lookups) = command::golden("gen-small");
+    let output = TempDir::new().expect("a directory");
+    let s3 = S3Server::start();
+    s3.place_files("slow", &golden.files);
+    s3.plan([Some(Fault::Stalled)]);
+    let input = format!("s3://{BUCKET}/slow");
+    let run = ["run", &input, "--lookups", text(&lookups), "--output", text(output.path())];
+    let listen = ["--metrics-listen", "127.0.0.1:0"];
+    let mut child = DAYSUM
+        .command(&[&run[..], &listen].concat(), &s3.variables())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command was built for this test");
+    let said = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = said.lines().map(|line| line.expect("text"));
+    let line = lines.find(|line| line.contains("metrics are served")).expect("the address is logged");
+    let address = line.rsplit("address=").next().expect("at its end");
+    let mut scraper = TcpStream::connect(address).expect("it listens");
+    scraper.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    scraper.read_to_string(&mut answer).expect("answered");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("openmetrics-text"), "{head}");
+    assert!(samples(body).contains_key("daysum_folded_rows"), "{body}");
+    lines.for_each(drop);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// Input, lookups and output of a data set that a test may change.
+struct Bench {
+    work: TempDir,
+    lookups: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (input, lookups) = golden("gen-small");
+        let work = TempDir::new().expect("a directory");
+        copy_into(&input, work.path());
+        Self { work, lookups }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.work.path().join(name)
+    }
+
+    /// The first file of the input whose path has all of these words.
+    fn file(&self, words: &[&str]) -> PathBuf {
+        let files = parquet_below(&self.path("input"));
+        files
+            .into_iter()
+            .find(|path| words.iter().all(|word| text(path).contains(word)))
+            .expect("it is there")
+    }
+
+    /// Runs with further arguments; the report.
+    fn run(&self, code: i32, output: &[&str]) -> Value {
+        let (input, report) = (self.path("input"), self.path("report.json"));
+        let run = ["run", text(&input), "--lookups", text(&self.lookups), "--report", text(&report)];
+        DAYSUM.ends(code, &[&run[..], output].concat());
+        serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON")
+    }
+}
+
+fn days(report: &Value, field: &str) -> Vec<String> {
+    let days = report[field].as_array().expect("a list of days");
+    days.iter().map(|day| day.as_str().expect("a day").to_owned()).collect()
+}
+
+#[test]
+fn a_run_without_anything_new_reads_nothing() {
+    let bench = Bench::new();
+    // It belongs to no day, and no run can read it: a table that is no part of the summary.
+    let other = bench.path("input/vm_usage");
+    fs::create_dir(&other).expect("a new directory");
+    fs::write(other.join("x.parquet"), "PAR1").expect("writable");
+    let output = bench.path("out");
+    let run = |code| bench.run(code, &["--output", text(&output)]);
+    let both = ["2025-11-01", "2025-11-02"];
+    let read = |report: &Value| report["bytes_read"].as_u64().expect("a number");
+
+    assert_eq!(days(&run(0), "days"), both);
+    for _ in 0..3 {
+        let nothing = run(0);
+        assert_eq!((read(&nothing), days(&nothing, "days_unchanged")), (0, both.map(String::from).to_vec()));
+        assert!(days(&nothing, "days").is_empty());
+        assert!(nothing["objects"].as_u64() > Some(10));
+    }
+
+    let pods = bench.file(&["pod_usage_line_items_daily", "2025-11-02"]);
+    let copy = pods.with_file_name("pod_usage.2025-11-02.another.parquet");
+    fs::copy(&pods, &copy).expect("writable");
+    let appeared = run(0);
+    assert_eq!(
+        (days(&appeared, "days"), days(&appeared, "days_unchanged")),
+        (vec![both[1].into()], vec![both[0].into()])
+    );
+    assert_eq!(read(&run(0)), 0);
+
+    fs::remove_file(&copy).expect("it was there");
+    assert_eq!(days(&run(0), "days"), [both[1]]);
+    assert_eq!(read(&run(0)), 0);
+
+    let content = fs::read(&pods).expect("readable");
+    fs::write(&pods, content).expect("writable"); // the same bytes, but who would know without reading
+    assert_eq!(days(&run(0), "days"), [both[1]]);
+    assert_eq!(read(&run(0)), 0);
+
+    assert!(read(&bench.run(0, &["--output", text(&output), "--force"])) > 0);
+    assert!(read(&bench.run(0, &["--output", text(&output), "--enabled-keys", "other"])) > 0);
+    assert!(read(&run(0)) > 0, "the rows are those of another configuration");
+    fs::remove_file(&parquet_below(&output)[0]).expect("a day");
+    assert_eq!(days(&run(0), "days"), [both[0]]);
+    assert_eq!(read(&run(0)), 0);
+}
+
+#[test]
+fn a_run_that_left_something_open_is_no_run_without_anything_new() {
+    let bench = Bench::new();
+    let output = bench.path("out");
+    let broken = bench.file(&["pod_usage_line_items_daily", "2025-11-01"]);
+    let whole = fs::read(&broken).expect("readable");
+    fs::write(&broken, &whole[..whole.len() / 2]).expect("writable");
+    for _ in 0..2 {
+        let held = bench.run(3, &["--output", text(&output)]);
+        assert_eq!(days(&held, "days_held"), ["2025-11-01"]);
+    }
+    fs::write(&broken, &whole).expect("writable");
+    let since = bench.run(0, &["--output", text(&output), "--since", "2025-11-02"]);
+    assert_eq!((days(&since, "days"), days(&since, "days_unchanged")), (vec![], vec!["2025-11-02".into()]));
+    let rest = bench.run(0, &["--output", text(&output)]);
+    assert_eq!(days(&rest, "days"), ["2025-11-01"]);
+}
+
+#[test]
+fn days_before_since_are_left_alone() {
+    let bench = Bench::new();
+    let output = bench.path("out");
+    let since =
+        |more: &[&str]| bench.run(0, &[&["--output", text(&output), "--since", "2025-11-02"], more].concat());
+    let first = since(&[]);
+    assert_eq!(days(&first, "days"), ["2025-11-02"]);
+    let everything = bench.run(0, &["--output", text(&output)]);
+    assert_eq!(days(&everything, "days"), ["2025-11-01"], "the day after it was published already");
+    assert!(first["bytes_read"].as_u64() < everything["bytes_read"].as_u64().map(|bytes| bytes * 2));
+
+    // Both days have changed, and one of them is asked for.
+    for day in ["2025-11-01", "2025-11-02"] {
+        let pods = bench.file(&["pod_usage_line_items_daily", day]);
+        let content = fs::read(&pods).expect("readable");
+        fs::write(&pods, content).expect("writable");
+    }
+    assert_eq!(days(&since(&[]), "days"), ["2025-11-02"]);
+    assert_eq!(days(&since(&["--force"]), "days"), ["2025-11-02"]);
+    assert_eq!(days(&bench.run(0, &["--output", text(&output)]), "days"), ["2025-11-01"]);
+    // An unreadable file of an earlier day concerns nobody who asks for later ones.
+    fs::write(bench.file(&["pod_usage_line_items_daily", "2025-11-01"]), "broken").expect("writable");
+    assert_eq!(days(&since(&[]), "days_unchanged"), ["2025-11-02"]);
+    DAYSUM.ends(2, &["run", "x", "--since", "yesterday"]);
+}
+
+/// Overwrites the data of a file, or brings it back, so that a listing cannot tell: same file, same size, same time.
+fn overwrite_in_secret(path: &Path, content: &[u8]) {
+    let written = fs::metadata(path).and_then(|file| file.modified()).expect("it is there");
+    fs::write(path, content).expect("writable");
+    File::options()
+        .append(true)
+        .open(path)
+        .and_then(|file| file.set_modified(written))
+        .expect("times can be set");
+}
+
+#[test]
+fn quarantine_retry_reads_what_was_skipped() {
+    let bench = Bench::new();
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (database, url) = DAYSUM.tenant(&golden.lookups);
+    let settings = bench.path("daysum.yaml");
+    let skip = ["--database", &url, "--schema", SCHEMA, "--config", text(&settings)];
+    fs::write(&settings, "policy: {bad_file: skip-and-report}").expect("writable");
+    let quarantine = |verb| {
+        let source = golden.lookups.source_uuid.as_str();
+        let asked = ["quarantine", verb, "--database", &url, "--schema", SCHEMA, "--source", source];
+        DAYSUM.run(&asked, &[]).stdout
+    };
+    let rows = || {
+        let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+        shared().sql(&database, &format!("SELECT usage_start, count(*) FROM {table} GROUP BY 1 ORDER BY 1"))
+    };
+
+    // The footer is sound, the pages are not.
+    let broken = bench.file(&["pod_usage_line_items_daily", "2025-11-02"]);
+    let whole = fs::read(&broken).expect("readable");
+    let mut bad = whole.clone();
+    bad[4..400].fill(0xff);
+    overwrite_in_secret(&broken, &bad);
+    let first = bench.run(0, &skip);
+    assert_eq!((days(&first, "days").len(), first["quarantined"].as_array().map(Vec::len)), (2, Some(1)));
+    let incomplete = rows();
+    assert!(quarantine("list").contains("1 objects"));
+
+    overwrite_in_secret(&broken, &whole);
+    let kept = bench.run(0, &skip);
+    assert_eq!((days(&kept, "days_unchanged").len(), rows()), (2, incomplete.clone()));
+    assert!(quarantine("list").contains("1 objects"), "nobody has read it since");
+
+    assert!(quarantine("retry").contains("1 objects: the next run tries them, and reads 1 published days"));
+    let again = bench.run(0, &skip);
+    assert_eq!((days(&again, "days"), days(&again, "days_unchanged").len()), (vec!["2025-11-02".into()], 1));
+    assert_ne!(rows(), incomplete);
+    assert!(quarantine("list").contains("0 objects"));
+    let nothing = bench.run(0, &skip);
+    assert_eq!((nothing["bytes_read"].as_u64(), days(&nothing, "days_unchanged").len()), (Some(0), 2));
+    shared().sql(
+        &database,
+        &format!(
+            "INSERT INTO {SCHEMA}.daysum_quarantine (source_uuid, object, code, reason, days, run) \
+             VALUES ('{}', 'left over', 'port', 'r', '{{}}', 'r')",
+            golden.lookups.source_uuid
+        ),
+    );
+    assert!(bench.run(0, &skip)["bytes_read"].as_u64() > Some(0), "something is still in quarantine");
+}
+
+#[test]
+fn a_bad_row_holds_back_its_day_whatever_happens_to_bad_files() {
+    let work = TempDir::new().expect("a directory");
+    let (second, bad) = (fixture::hour("2025-02-02", 0), fixture::text("{"));
+    let mut rows = Fixture::base();
+    rows.rows_per_file = 1;
+    rows.set_pods([
+        fixture::pod(),
+        PodRow { labels: bad, ..fixture::pod() },
+        PodRow { start: second, ..fixture::pod() },
+    ]);
+    for file in rows.files() {
+        let path = work.path().join("input").join(&file.key);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("directories can be made");
+        fs::write(path, &file.bytes).expect("writable");
+    }
+    let path = |name: &str| work.path().join(name);
+    fs::write(path("lookups.json"), serde_json::to_vec(&rows.lookups).expect("JSON")).expect("writable");
+    let (input, lookups, output) = (path("input"), path("lookups.json"), path("out"));
+    let run = ["run", text(&input), "--lookups", text(&lookups), "--output", text(&output)];
+    for policy in ["hold-day", "skip-and-report"] {
+        let policy = [("DAYSUM_POLICY_BAD_FILE", policy.to_owned())];
+        let said = DAYSUM.ends_with(3, &run, &policy);
+        assert!(said.contains("held back: 1 days, 2025-02-01 to 2025-02-01"), "{said}");
+        let written = parquet_below(&output);
+        assert_eq!(written.len(), 1);
+        assert!(text(&written[0]).ends_with("2025-02-02.parquet"), "{written:?}");
+    }
+}
