@@ -9,6 +9,42 @@
 //! - [`fold`] turns the batches of one row group into a [`PartialState`], which merges in any order.
 //! - [`finalise`] turns a day of it into rows of `reporting_ocpusagelineitem_daily_summary`.
 //! - [`port`] says what a source, a sink and a state store promise.
+//!
+//! [`drive::summarise`] does all of it on one task of any executor. Across threads, or machines, each part is folded
+//! by itself and the parts are merged, in any order and to the same last bit:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use daysum_core::port::{ListRequest, memory::MemorySource};
+//! use daysum_core::{FoldConfig, Lookups, PartialState, Policy, Result, drive};
+//! use futures::executor::block_on; // or that of your runtime
+//!
+//! fn rows(source: &MemorySource, lookups: &Lookups) -> Result<usize> {
+//!     let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
+//!     let policy = Policy::new(lookups, Default::default())?;
+//!     let plan = block_on(drive::plan_below(source, &ListRequest::default(), lookups))?;
+//!     let parts = std::thread::scope(|scope| {
+//!         let fold = |object| block_on(drive::fold_object(source, object, &config));
+//!         let workers: Vec<_> = plan.objects.iter().map(|object| scope.spawn(move || fold(object))).collect();
+//!         workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect::<Result<Vec<_>>>()
+//!     })?;
+//!     let mut whole = PartialState::empty(config.clone());
+//!     for part in parts {
+//!         whole.merge(part)?; // refuses a row group that is inside already
+//!     }
+//!     let mut rows = 0;
+//!     for (day, state) in whole.take_days() {
+//!         rows += state.finalise(day, &config, &policy)?.rows.num_rows();
+//!     }
+//!     Ok(rows)
+//! }
+//! # let lookups = Lookups { start_date: Some("2025-11-01".into()), end_date: Some("2025-11-30".into()), ..Default::default() };
+//! # assert_eq!(rows(&MemorySource::default(), &lookups).expect("nothing to read"), 0);
+//! ```
+//!
+//! [`PartialState::encode`] and [`decode`](PartialState::decode) carry a part from one process to another. Days
+//! that are to be finished before everything is read are what [`drive::Schedule`] is for.
 
 mod day;
 pub mod decode;
