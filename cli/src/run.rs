@@ -216,6 +216,8 @@ struct Job {
     run: RunId,
     force: bool,
     since: Option<Day>,
+    /// Whether one manifest per day is kept.
+    dedupe: bool,
     /// What this run sees, as the next one will want to know it.
     seen: Option<Seen>,
     /// Keys of objects whose footer could be read.
@@ -268,6 +270,7 @@ impl Job {
             run: RunId(uuid::Uuid::new_v4().to_string()),
             force: args.force,
             since: args.since,
+            dedupe: config.policy.dedupe,
             seen: None,
             readable: BTreeSet::new(),
         })
@@ -298,7 +301,7 @@ impl Job {
 
     /// Lists, reads footers, and leaves out what is published already.
     async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
-        let objects = drive::list(&self.source, &ListRequest::default(), &self.lookups).await?;
+        let objects = list(&self.source, self.dedupe, &self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.source_uuid(), first, last).await?;
         report.objects = objects.len() as u64;
@@ -601,11 +604,18 @@ async fn ensure_period(
     Ok(())
 }
 
+/// The objects of a run, one manifest per day where that is asked for.
+pub(crate) async fn list(source: &dyn Source, dedupe: bool, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
+    let objects = drive::list(source, &ListRequest::default(), lookups).await?;
+    Ok(if dedupe { drive::dedupe(objects) } else { objects })
+}
+
 /// A directory is read without the detour over a runtime; everything else is an object store.
 pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
     if input.contains("://") {
         let place = Place::open(input, &config.s3.store())?;
-        return Ok(Arc::new(ObjectStoreSource::new(place)));
+        let source = ObjectStoreSource::new(place);
+        return Ok(Arc::new(if config.policy.dedupe { source.with_metadata() } else { source }));
     }
     Ok(Arc::new(LocalSource::new(input)?))
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use daysum_core::drive;
-use daysum_core::port::{ListRequest, RunId, WriteScope};
+use daysum_core::port::{RunId, WriteScope};
 use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
 use daysum_io_s3::Place;
 
 use crate::args::{Common, Selection};
 use crate::output::Output;
-use crate::run::{lookups_of, open, runtime, wrong};
+use crate::run::{list, lookups_of, open, runtime, wrong};
 
 /// What to fold.
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
         let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
         let fold = Arc::new(FoldConfig::new(&lookups, options)?);
         let mut files = Vec::new();
-        for object in drive::list(&*source, &ListRequest::default(), &lookups).await? {
+        for object in list(&*source, config.policy.dedupe, &lookups).await? {
             let footer = drive::read_footer(&*source, &object).await?;
             files.push((object, Ok(footer)));
         }

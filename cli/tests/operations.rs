@@ -7,9 +7,11 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
 use daysum_tests::command::{self, Daysum, copy_into, golden, parquet_below, text};
 use daysum_tests::fixture::{self, Fixture, PodRow};
-use daysum_tests::golden::Golden;
+use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{SCHEMA, shared};
 use daysum_tests::s3::{BUCKET, Fault, S3Server};
 use serde_json::Value;
@@ -382,4 +384,37 @@ fn a_bad_row_holds_back_its_day_whatever_happens_to_bad_files() {
         assert_eq!(written.len(), 1);
         assert!(text(&written[0]).ends_with("2025-02-02.parquet"), "{written:?}");
     }
+}
+
+#[test]
+fn dedupe_keeps_the_manifest_that_covers_more_of_the_day() {
+    let work = TempDir::new().expect("a directory");
+    let s3 = S3Server::start();
+    let mut fixture = Fixture::base();
+    fixture.rows_per_file = 1;
+    for (manifest, hours, cpu) in [("7", "12", 3600.0), ("10", "24", 7200.0)] {
+        fixture.daily_pods = vec![PodRow { cpu: [Some(cpu); 4], ..fixture::pod() }];
+        for mut file in fixture.files() {
+            let table = if file.key.contains("_daily") { "d" } else { "h" };
+            // s3s-fs names the metadata by the whole key, so that keys must be short.
+            file.key = format!("{table}/{manifest}.parquet");
+            let told =
+                [("manifestid", manifest), ("reportdatestart", "2025-02-01"), ("reportnumhours", hours)];
+            s3.upload_with("twice", &file, &told);
+        }
+    }
+    let lookups = work.path().join("lookups.json");
+    fs::write(&lookups, serde_json::to_vec(&fixture.lookups).expect("JSON")).expect("writable");
+    let input = format!("s3://{BUCKET}/twice");
+    let usage = |dedupe: &str| {
+        let output = work.path().join(dedupe);
+        let run = ["run", &input, "--lookups", text(&lookups), "--output", text(&output)];
+        let variables = [&s3.variables()[..], &[("DAYSUM_POLICY_DEDUPE", dedupe.to_owned())]].concat();
+        DAYSUM.ends_with(0, &run, &variables);
+        let rows = read_parquet(fs::read(&parquet_below(&output)[0]).expect("a day").into());
+        let pods = rows["data_source"].as_string::<i32>().iter().position(|kind| kind == Some("Pod"));
+        rows["pod_usage_cpu_core_hours"].as_primitive::<Float64Type>().value(pods.expect("a pod row"))
+    };
+    assert_eq!(usage("false"), 3.0, "koku's SQL never deduplicates");
+    assert_eq!(usage("true"), 2.0);
 }

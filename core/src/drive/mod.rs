@@ -16,6 +16,7 @@
 //! # }).expect("an empty source is summarised");
 //! ```
 
+mod dedupe;
 mod plan;
 mod schedule;
 mod seen;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 
+pub use dedupe::dedupe;
 pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
 pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
