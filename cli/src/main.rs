@@ -10,6 +10,7 @@ mod inspect;
 mod logging;
 mod metrics;
 mod output;
+mod registry;
 mod report;
 mod run;
 mod show;
