@@ -12,7 +12,7 @@ use arrow::datatypes::Float64Type;
 use daysum_tests::command::{self, Daysum, copy_into, golden, parquet_below, text};
 use daysum_tests::fixture::{self, Fixture, PodRow};
 use daysum_tests::golden::{Golden, read_parquet};
-use daysum_tests::postgres::{SCHEMA, shared};
+use daysum_tests::postgres::{SCHEMA, database, shared};
 use daysum_tests::s3::{BUCKET, Fault, S3Server};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -422,7 +422,8 @@ fn dedupe_keeps_the_manifest_that_covers_more_of_the_day() {
 #[test]
 fn the_registry_is_filled_before_the_summary_needs_it() {
     let work = TempDir::new().expect("a directory");
-    let (database, url) = DAYSUM.tenant(&Golden::read(&Golden::root().join("gen-small")).lookups);
+    let database = database();
+    let url = shared().url(&database);
     let mut fixture = Fixture::with_storage();
     fixture.node_labels = vec![
         fixture::labels("n1", r#"{"node_role_kubernetes_io": "infra", "kubernetes_io_arch": "AMD64"}"#),
