@@ -10,14 +10,17 @@
 //! server that is away) ends the run: the days already published stay, and the next run goes on.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use daysum_core::drive::{Schedule, Unit, fold_row_group};
-use daysum_core::port::Source;
+use bytes::Bytes;
+use daysum_core::decode::ReadAt;
+use daysum_core::drive::{PlannedObject, Schedule, Unit, fold_in_pieces, fold_row_group};
+use daysum_core::port::{ObjectMeta, Source};
 use daysum_core::{Day, DayState, DaySummary, Error, FoldConfig, Policy, Result, RowCounts};
 use tokio::runtime::Handle;
 
@@ -26,7 +29,8 @@ use tokio::runtime::Handle;
 pub struct Options {
     /// Threads that fold.
     pub threads: NonZeroUsize,
-    /// Bytes that row groups in flight may take together; one is always let through.
+    /// Bytes that row groups in flight may take together. One that is larger than a thread's share is read in
+    /// pieces.
     pub in_flight: u64,
     /// Whether days are only finished when everything is folded.
     pub in_memory: bool,
@@ -75,7 +79,7 @@ pub struct Outcome {
 /// Folds every unit of the schedule. `handle` runs the source's futures; `on_event` publishes. An error of
 /// `on_event` ends the run.
 pub fn run(
-    source: &dyn Source,
+    source: Arc<dyn Source>,
     schedule: &mut Schedule,
     config: &Arc<FoldConfig>,
     policy: &Policy,
@@ -128,7 +132,7 @@ pub fn run(
 }
 
 struct Shared<'a> {
-    source: &'a dyn Source,
+    source: Arc<dyn Source>,
     schedule: Mutex<&'a mut Schedule>,
     config: &'a Arc<FoldConfig>,
     policy: &'a Policy,
@@ -191,16 +195,22 @@ impl Shared<'_> {
     }
 
     fn fold(&self, unit: &Unit) -> Result<Vec<(Day, DayState)>> {
-        let _permit = self.in_flight.take(unit.row_group.bytes);
+        let share = self.options.in_flight / self.options.threads.get() as u64;
+        let _permit = self.in_flight.take(unit.row_group.bytes.min(share));
         let started = Instant::now();
-        let folded = self.handle.block_on(fold_row_group(
-            self.source,
-            &unit.object,
-            unit.row_group.index,
-            self.config,
-        ));
+        let (object, index) = (&unit.object, unit.row_group.index);
+        let folded = if unit.row_group.bytes <= share {
+            self.handle.block_on(fold_row_group(&*self.source, object, index, self.config))
+        } else {
+            fold_in_pieces(self.blocking(object), share / PIECES, object, index, self.config)
+        };
         add(&self.fold_nanos, started);
         lock(&self.schedule).complete(unit, folded?)
+    }
+
+    fn blocking(&self, object: &PlannedObject) -> Arc<dyn ReadAt> {
+        let (source, object) = (self.source.clone(), object.meta.clone());
+        Arc::new(Blocking { source, object, handle: self.handle.clone() })
     }
 
     fn finish(&self, day: Day, state: DayState) -> Result<Event> {
@@ -212,6 +222,24 @@ impl Shared<'_> {
             Err(error) if error.is_retryable() => Err(error),
             Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), held: true, error })),
         }
+    }
+}
+
+/// Windows that a thread's share is divided into: each of up to 18 columns holds one, and a page beside it.
+const PIECES: u64 = 36;
+
+/// An object whose reader waits.
+#[derive(Debug)]
+struct Blocking {
+    source: Arc<dyn Source>,
+    object: ObjectMeta,
+    handle: Handle,
+}
+
+impl ReadAt for Blocking {
+    fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        let bytes = self.handle.block_on(self.source.read(&self.object, &[range]))?;
+        Ok(bytes.into_iter().next().expect("a source answers every range"))
     }
 }
 

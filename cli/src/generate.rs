@@ -52,7 +52,8 @@ pub(crate) struct GenerateArgs {
     threads: Option<NonZeroUsize>,
 }
 
-fn rows(text: &str) -> std::result::Result<u64, String> {
+/// A number of rows as people write it.
+pub(crate) fn rows(text: &str) -> std::result::Result<u64, String> {
     let lower = text.to_lowercase();
     let (number, unit) = match lower.strip_suffix('k').map(|number| (number, 1_000)) {
         Some(thousands) => thousands,

@@ -4,6 +4,7 @@
 //! 2 wrong use; 3 some day was held back, the others are published; 4 nothing to do, no day of the range has rows.
 
 mod args;
+mod bench;
 mod db;
 mod generate;
 mod inspect;
@@ -36,6 +37,8 @@ enum Command {
     Run(run::RunArgs),
     /// Writes a synthetic cluster as koku-shaped Parquet.
     Generate(generate::GenerateArgs),
+    /// Measures runs of growing size, each beside what decoding alone takes.
+    Bench(bench::BenchArgs),
     /// Says what Parquet files are: table, days, columns, distinct texts.
     Inspect(inspect::InspectArgs),
     /// The database's tables.
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
     };
     let ended = match command {
         Command::Generate(args) => generate::run(&args).map(told),
+        Command::Bench(args) => bench::run(&args).map(told),
         Command::Inspect(args) => {
             let (said, code) = inspect::run(&args);
             told(said);

@@ -65,6 +65,11 @@ impl Output {
         }
     }
 
+    /// Whether a day that has no rows any more may have some here: a database can hold rows that others wrote.
+    pub(crate) fn may_hold(&self, day: Day, published: &BTreeSet<Day>) -> bool {
+        !matches!(self, Self::Files(_)) || published.contains(&day)
+    }
+
     /// What the last complete run of these days saw. Nothing, while an object of the source is in quarantine: every
     /// run then tries it again.
     pub(crate) async fn seen(&mut self, source_uuid: &str, first: Day, last: Day) -> Result<Option<Seen>> {

@@ -38,6 +38,8 @@ pub(crate) struct Report {
     pub(crate) rows_deleted: u64,
     pub(crate) nodes_without_role: u64,
     pub(crate) seconds: Seconds,
+    /// Of all threads, in user and kernel mode.
+    pub(crate) cpu_seconds: f64,
     pub(crate) peak_rss_bytes: u64,
     pub(crate) quarantined: Vec<Quarantined>,
 }
@@ -125,6 +127,16 @@ pub(crate) fn peak_rss_bytes() -> u64 {
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse().ok());
     kib.map_or(0, |kib: u64| kib * 1024)
+}
+
+/// Processor time of this process so far, where the system tells.
+pub(crate) fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the command's name in brackets: user and system time are the 12th and 13th, in hundredths.
+    let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind);
+    let ticks: u64 =
+        behind.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    ticks as f64 / 100.0
 }
 
 impl fmt::Display for Report {

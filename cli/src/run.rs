@@ -31,7 +31,7 @@ use crate::logging::BARS;
 use crate::metrics::Metrics;
 use crate::output::Output;
 use crate::registry;
-use crate::report::{Quarantined, Report, failure_code, peak_rss_bytes};
+use crate::report::{Quarantined, Report, cpu_seconds, failure_code, peak_rss_bytes};
 
 /// What to read, and where to put the days.
 #[derive(Debug, Args)]
@@ -114,6 +114,7 @@ fn carry_out(
     let folded = job.fold(schedule, runtime, report, |report| metrics.progress(report));
     report.bytes_read = job.source.bytes();
     report.peak_rss_bytes = peak_rss_bytes();
+    report.cpu_seconds = cpu_seconds();
     report.seconds.total = started.elapsed().as_secs_f64();
     folded?;
     match &config.run.report {
@@ -211,7 +212,7 @@ fn load(common: &Common, args: &RunArgs) -> Result<Config> {
 
 /// Everything that a run holds on to.
 struct Job {
-    source: Counting<Arc<dyn Source>>,
+    source: Arc<Counting<Arc<dyn Source>>>,
     lookups: Lookups,
     fold: Arc<FoldConfig>,
     policy: Policy,
@@ -219,10 +220,10 @@ struct Job {
     options: Options,
     reads: usize,
     run: RunId,
+    /// Days that the ledger has rows of.
+    published: BTreeSet<Day>,
     force: bool,
     since: Option<Day>,
-    /// Whether one manifest per day is kept.
-    dedupe: bool,
     /// Whether the registry is written before the summary.
     registry: bool,
     /// Whether neither a lookups file nor a flag names the roles.
@@ -267,7 +268,7 @@ impl Job {
         let threads = config.run.threads.and_then(NonZeroUsize::new);
         let limit = config.run.memory_limit.unwrap_or(256 << 20);
         Ok(Self {
-            source: Counting::new(source),
+            source: Arc::new(Counting::new(source)),
             policy: Policy::new(&lookups, PolicyOptions::default())?,
             fold: Arc::new(fold),
             lookups,
@@ -282,9 +283,9 @@ impl Job {
             },
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
+            published: BTreeSet::new(),
             force: args.force,
             since: args.since,
-            dedupe: config.policy.dedupe,
             registry: config.postgresql.registry,
             roles_from_database: config.run.lookups.is_none() && !args.selection.names_nodes(),
             seen: None,
@@ -319,9 +320,10 @@ impl Job {
 
     /// Lists, reads footers, and leaves out what is published already.
     async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
-        let objects = list(&self.source, self.dedupe, &self.lookups).await?;
+        let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.source_uuid(), first, last).await?;
+        self.published = published.iter().map(|day| day.scope.day).collect();
         report.objects = objects.len() as u64;
         let mut seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
@@ -374,7 +376,7 @@ impl Job {
             cluster_id: self.lookups.cluster_id.clone(),
             cluster_alias: self.lookups.cluster_alias.clone(),
         };
-        let registry = registry::read(&self.source, &plan.objects, self.fold.range(), cluster).await?;
+        let registry = registry::read(&*self.source, &plan.objects, self.fold.range(), cluster).await?;
         let Some(changes) = self.output.write_registry(&registry).await? else { return Ok(()) };
         tracing::info!(nodes = registry.nodes.len(), ?changes, "wrote the registry");
         if self.roles_from_database {
@@ -412,7 +414,7 @@ impl Job {
     async fn footers(&self, objects: Vec<ObjectMeta>) -> Result<Plan> {
         let mut read = futures::stream::iter(objects)
             .map(|object| async {
-                let footer = drive::read_footer(&self.source, &object).await;
+                let footer = drive::read_footer(&*self.source, &object).await;
                 (object, footer)
             })
             .buffered(self.reads);
@@ -437,45 +439,48 @@ impl Job {
         let inputs = schedule.inputs();
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
-        let Self { source, output, lookups, policy, fold, options, run, .. } = self;
-        let outcome = engine::run(source, &mut schedule, fold, policy, options, runtime.handle(), |event| {
-            match event {
-                Event::Folded { rows } => {
-                    bar.inc(rows);
-                    report.rows_folded += rows;
-                }
-                Event::Day(day) if day.rows.num_rows() == 0 => {}
-                Event::Day(day) => {
-                    let started = Instant::now();
-                    let scope = WriteScope {
-                        source_uuid: lookups.source_uuid.to_lowercase(),
-                        report_period_id: lookups.report_period_id,
-                        day: day.day,
-                        inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
-                        fingerprint: fingerprint.clone(),
-                        run: run.clone(),
-                    };
-                    match runtime.block_on(output.publish(&scope, &day)) {
-                        Ok(receipt) => {
-                            let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
-                            tracing::info!(day = %day.day, rows, rewritten, "published");
-                            report.add_day(&day, &receipt);
-                        }
-                        Err(error) if error.is_retryable() => return Err(error),
-                        Err(error) => {
-                            let rejected =
-                                Rejected { unit: None, days: (day.day, day.day), held: true, error };
-                            reject(rejected, report, output, lookups, run, runtime)?;
-                        }
+        let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
+        let outcome =
+            engine::run(source.clone(), &mut schedule, fold, policy, options, runtime.handle(), |event| {
+                match event {
+                    Event::Folded { rows } => {
+                        bar.inc(rows);
+                        report.rows_folded += rows;
                     }
-                    report.seconds.write += started.elapsed().as_secs_f64();
+                    Event::Day(day) if day.rows.num_rows() == 0 && !output.may_hold(day.day, published) => {}
+                    Event::Day(day) => {
+                        let started = Instant::now();
+                        let scope = WriteScope {
+                            source_uuid: lookups.source_uuid.to_lowercase(),
+                            report_period_id: lookups.report_period_id,
+                            day: day.day,
+                            inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
+                            fingerprint: fingerprint.clone(),
+                            run: run.clone(),
+                        };
+                        match runtime.block_on(output.publish(&scope, &day)) {
+                            Ok(receipt) => {
+                                let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
+                                tracing::info!(day = %day.day, rows, rewritten, "published");
+                                report.add_day(&day, &receipt);
+                            }
+                            Err(error) if error.is_retryable() => return Err(error),
+                            Err(error) => {
+                                let rejected =
+                                    Rejected { unit: None, days: (day.day, day.day), held: true, error };
+                                reject(rejected, report, output, lookups, fold, run, runtime)?;
+                            }
+                        }
+                        report.seconds.write += started.elapsed().as_secs_f64();
+                    }
+                    Event::Rejected(rejected) => {
+                        reject(rejected, report, output, lookups, fold, run, runtime)?
+                    }
                 }
-                Event::Rejected(rejected) => reject(rejected, report, output, lookups, run, runtime)?,
-            }
-            report.bytes_read = source.bytes();
-            show(report);
-            Ok(())
-        });
+                report.bytes_read = source.bytes();
+                show(report);
+                Ok(())
+            });
         bar.finish_and_clear();
         let outcome = outcome?;
         report.seconds.fold = outcome.fold.as_secs_f64();
@@ -529,6 +534,7 @@ fn reject(
     report: &mut Report,
     output: &mut Output,
     lookups: &Lookups,
+    fold: &FoldConfig,
     run: &RunId,
     runtime: &Runtime,
 ) -> Result<()> {
@@ -538,8 +544,7 @@ fn reject(
     report.rows_in += rows;
     report.rows_quarantined += rows;
     if held {
-        let touched = std::iter::successors(Some(days.0), |day| Some(day.next()));
-        report.days_held.extend(touched.take_while(|day| *day <= days.1));
+        report.days_held.extend(days.0.through(days.1).filter(|day| fold.wants(*day)));
     }
     let row_group = unit.as_ref().map(|unit| unit.row_group.index);
     tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");
@@ -570,9 +575,7 @@ fn entry(
     lookups: &Lookups,
     run: &RunId,
 ) -> QuarantineEntry {
-    let days = days.map(|(first, last)| {
-        std::iter::successors(Some(first), |day| Some(day.next())).take_while(|day| *day <= last).collect()
-    });
+    let days = days.map(|(first, last)| first.through(last).collect());
     QuarantineEntry {
         source_uuid: lookups.source_uuid.to_lowercase(),
         object: object.map(|object| object.key.clone()).unwrap_or_default(),
@@ -642,12 +645,6 @@ async fn ensure_period(
     let id = database.ensure_report_period(&lookups.source_uuid, month, &cluster, &alias).await?;
     lookups.report_period_id = Some(id);
     Ok(())
-}
-
-/// The objects of a run, one manifest per day where that is asked for.
-pub(crate) async fn list(source: &dyn Source, dedupe: bool, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
-    let objects = drive::list(source, &ListRequest::default(), lookups).await?;
-    Ok(if dedupe { drive::dedupe(objects) } else { objects })
 }
 
 /// A directory is read without the detour over a runtime; everything else is an object store.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use daysum_core::drive;
-use daysum_core::port::{RunId, WriteScope};
+use daysum_core::port::{ListRequest, RunId, WriteScope};
 use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
 use daysum_io_s3::Place;
 
 use crate::args::{Common, Selection};
 use crate::output::Output;
-use crate::run::{list, lookups_of, open, runtime, wrong};
+use crate::run::{lookups_of, open, runtime, wrong};
 
 /// What to fold.
 #[derive(Debug, Args)]
@@ -73,16 +73,8 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
         let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
         let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
         let fold = Arc::new(FoldConfig::new(&lookups, options)?);
-        let mut files = Vec::new();
-        for object in list(&*source, config.policy.dedupe, &lookups).await? {
-            let footer = drive::read_footer(&*source, &object).await?;
-            files.push((object, Ok(footer)));
-        }
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
-        let mut plan = drive::plan(files, &lookups)?;
-        if let Some(bad) = plan.unreadable.pop() {
-            return Err(bad.error);
-        }
+        let plan = drive::plan_below(&*source, &ListRequest::default(), &lookups).await?;
         let mut state = PartialState::empty(fold.clone());
         for object in &plan.objects {
             if args.only.is_empty() || args.only.iter().any(|part| object.meta.key.contains(part)) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -12,8 +12,9 @@ use daysum_core::{Day, MILLIS_PER_DAY, rows};
 use daysum_io_postgres::{Database, DayScope, Schema};
 use daysum_tests::command::{self, Daysum, copy_into, parquet_below, text};
 use daysum_tests::compare::{Precision, assert_same};
+use daysum_tests::fixture::{Fixture, LabelRow, PodRow, hour, labels, pod};
 use daysum_tests::golden::{Golden, read_parquet};
-use daysum_tests::postgres::{SCHEMA, shared};
+use daysum_tests::postgres::{self, SCHEMA, shared};
 use daysum_tests::s3::{BUCKET, S3Server};
 use tempfile::TempDir;
 
@@ -223,6 +224,68 @@ fn removed_days_and_other_formats_are_written_again() {
     assert_eq!(parquet_below(output.path()).len(), 2);
     let said = DAYSUM.ends(0, &[&run[..], &["--format", "csv"]].concat());
     assert!(said.contains("2 days") && !said.contains("unchanged"), "{said}");
+}
+
+/// A fixture's files and lookups in a directory of their own.
+fn placed(fixture: &Fixture, directory: &Path) -> (PathBuf, PathBuf) {
+    let (input, lookups) = (directory.join("input"), directory.join("lookups.json"));
+    let _ = fs::remove_dir_all(&input); // what an earlier call placed
+    for file in fixture.files() {
+        let path = input.join(&file.key);
+        fs::create_dir_all(path.parent().expect("keys have directories")).expect("writable");
+        fs::write(path, &file.bytes).expect("writable");
+    }
+    fs::write(&lookups, serde_json::to_vec(&fixture.lookups).expect("JSON")).expect("writable");
+    (input, lookups)
+}
+
+#[test]
+fn a_day_that_has_no_rows_any_more_loses_its_old_ones() {
+    let work = TempDir::new().expect("a directory");
+    let mut fixture = Fixture::base();
+    let gone = PodRow { start: hour("2025-02-02", 0), ..pod() };
+    fixture.set_pods([pod(), gone]);
+    fixture.namespace_labels = ["2025-02-01", "2025-02-02"]
+        .map(|day| LabelRow { start: hour(day, 0), ..labels("ns", "{}") })
+        .to_vec();
+    let server = shared();
+    let database = postgres::database();
+    let url = server.url(&database);
+    DAYSUM.ends(0, &["db", "init", "--database", &url, "--schema", SCHEMA]);
+    let days =
+        format!("SELECT count(DISTINCT usage_start) FROM {SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+    let days = || server.sql(&database, &days).trim().to_owned();
+    let run = |fixture: &Fixture| {
+        let (input, lookups) = placed(fixture, work.path());
+        let run = ["run", text(&input), "--lookups", text(&lookups)];
+        DAYSUM.ends(0, &[&run[..], &["--output", text(&work.path().join("out"))]].concat());
+        DAYSUM.ends(0, &[&run[..], &["--database", &url, "--schema", SCHEMA]].concat());
+    };
+    run(&fixture);
+    let both = rows_below(&work.path().join("out")).num_rows();
+    assert_eq!(days(), "2");
+    fixture.set_pods([pod()]);
+    run(&fixture);
+    assert_eq!(days(), "1");
+    assert!(rows_below(&work.path().join("out")).num_rows() < both);
+    run(&fixture); // and nothing is left to do
+}
+
+#[test]
+fn bench_tells_what_the_earlier_benchmark_told() {
+    let work = TempDir::new().expect("a directory");
+    let (json, html) = (work.path().join("bench.json"), work.path().join("bench.html"));
+    let bench = ["bench", "--scales", "2k", "--runs", "1", "--json", text(&json), "--html", text(&html)];
+    DAYSUM.ends(0, &bench);
+    let told: serde_json::Value = serde_json::from_slice(&fs::read(json).expect("written")).expect("JSON");
+    let modes: Vec<_> = told.as_array().expect("a list").iter().map(|of| of["mode"].clone()).collect();
+    assert_eq!(modes, ["streaming", "in-memory"]);
+    for name in
+        ["input_rows_hourly", "output_rows", "total_duration_seconds", "peak_memory_bytes", "rows_per_second"]
+    {
+        assert!(told[0][name].as_f64().is_some_and(|value| value > 0.0), "{name}: {}", told[0]);
+    }
+    assert!(fs::read_to_string(html).expect("written").contains("<polyline"));
 }
 
 #[test]

@@ -80,6 +80,17 @@ impl Day {
         Self(self.0.saturating_add(1))
     }
 
+    /// This day and the following ones up to `last`; none where that is earlier.
+    ///
+    /// ```
+    /// use daysum_core::Day;
+    /// assert_eq!(Day(5).through(Day(7)).collect::<Vec<_>>(), [Day(5), Day(6), Day(7)]);
+    /// assert_eq!(Day(5).through(Day(4)).count(), 0);
+    /// ```
+    pub fn through(self, last: Self) -> impl Iterator<Item = Self> {
+        (self.0..=last.0).map(Self)
+    }
+
     /// Midnight UTC, in milliseconds since the epoch.
     pub fn start_millis(self) -> i64 {
         i64::from(self.0) * MILLIS_PER_DAY

@@ -3,6 +3,8 @@
 //! ```text
 //! decode  bytes -> footer -> row groups -> typed columns
 //! labels  text  -> canonical labels, which stay what they are when read again
+//! wire    bytes -> partial state -> the same bytes
+//! run     bytes -> a file of one of the tables -> finished rows, no line item lost
 //! ```
 //!
 //! Each action is an ordinary function, so the targets are a line each and the ordinary tests replay the corpus
@@ -10,6 +12,10 @@
 
 mod decode;
 mod labels;
+mod run;
+mod wire;
 
 pub use decode::decode;
 pub use labels::labels;
+pub use run::run;
+pub use wire::wire;

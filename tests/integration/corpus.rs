@@ -23,3 +23,13 @@ fn decode() {
 fn labels() {
     replay("labels", daysum_fuzz::labels);
 }
+
+#[test]
+fn wire() {
+    replay("wire", daysum_fuzz::wire);
+}
+
+#[test]
+fn run() {
+    replay("run", daysum_fuzz::run);
+}

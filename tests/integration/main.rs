@@ -1,6 +1,7 @@
 //! Every integration test in one binary: one link, shared servers.
 
 mod architecture;
+mod conformance;
 mod corpus;
 mod generate;
 mod golden;

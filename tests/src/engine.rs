@@ -39,12 +39,10 @@ pub fn engines() -> Vec<(&'static str, Box<dyn Engine>)> {
     vec![
         ("oracle", Box::new(Oracle::default())),
         ("one task", Box::new(OneTask)),
-        ("one thread", Box::new(Threads { threads: NonZeroUsize::MIN, in_memory: false })),
-        (
-            "three threads",
-            Box::new(Threads { threads: NonZeroUsize::new(3).expect("three"), in_memory: false }),
-        ),
-        ("in memory", Box::new(Threads { threads: NonZeroUsize::new(2).expect("two"), in_memory: true })),
+        ("one thread", Box::new(Threads::new(1))),
+        ("three threads", Box::new(Threads::new(3))),
+        ("in pieces", Box::new(Threads { in_flight: 0, ..Threads::new(2) })),
+        ("in memory", Box::new(Threads { in_memory: true, ..Threads::new(2) })),
         ("merged through the wire", Box::new(Wire)),
     ]
 }
@@ -62,21 +60,8 @@ fn concat(days: impl IntoIterator<Item = RecordBatch>) -> RecordBatch {
     concat_batches(&rows::schema(), &days).expect("all days have the schema of finished rows")
 }
 
-/// What every real engine starts with: footers read, files chosen; the first unreadable one is the error.
 fn planned(source: &MemorySource, lookups: &Lookups) -> Result<Plan> {
-    let footers = async {
-        let mut files = Vec::new();
-        for object in drive::list(source, &ListRequest::default(), lookups).await? {
-            let footer = drive::read_footer(source, &object).await?;
-            files.push((object, Ok(footer)));
-        }
-        drive::plan(files, lookups)
-    };
-    let mut plan = block_on(footers)?;
-    match plan.unreadable.pop() {
-        Some(bad) => Err(bad.error),
-        None => Ok(plan),
-    }
+    block_on(drive::plan_below(source, &ListRequest::default(), lookups))
 }
 
 /// The engine as core drives it, in order, on one task of any executor.
@@ -94,7 +79,15 @@ impl Engine for OneTask {
 #[derive(Debug)]
 pub struct Threads {
     threads: NonZeroUsize,
+    in_flight: u64,
     in_memory: bool,
+}
+
+impl Threads {
+    fn new(threads: usize) -> Self {
+        let threads = NonZeroUsize::new(threads).expect("at least one");
+        Self { threads, in_flight: 1 << 20, in_memory: false }
+    }
 }
 
 impl Engine for Threads {
@@ -106,13 +99,13 @@ impl Engine for Threads {
         let mut schedule = Schedule::new(planned(&source, lookups)?, config.clone());
         let options = engine::Options {
             threads: self.threads,
-            in_flight: 1 << 20,
+            in_flight: self.in_flight,
             in_memory: self.in_memory,
             skip_unreadable: false,
         };
         let mut days = Vec::new();
         let handle = runtime.handle();
-        engine::run(&source, &mut schedule, &config, &policy, &options, handle, |event| {
+        engine::run(Arc::new(source), &mut schedule, &config, &policy, &options, handle, |event| {
             match event {
                 Event::Folded { .. } => {}
                 Event::Day(day) => days.push(day.rows),

@@ -75,8 +75,7 @@ pub struct Written {
 /// Writes the cluster below a directory in koku's layout, with the `lookups.json` that `daysum run` takes.
 pub fn generate(shape: &Shape, directory: &Path, threads: NonZeroUsize) -> Result<Written> {
     let cluster = Cluster::new(shape);
-    let days: Vec<Day> =
-        std::iter::successors(Some(shape.start), |day| Some(day.next())).take(shape.days as usize).collect();
+    let days: Vec<Day> = (shape.start.0..).map(Day).take(shape.days as usize).collect();
     let work: Vec<(Day, Table)> =
         days.iter().flat_map(|day| Table::ALL.into_iter().map(move |table| (*day, table))).collect();
     let (next, rows, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));

@@ -31,11 +31,13 @@
 
 mod chunk;
 mod footer;
+mod pieces;
 
 use parquet::errors::ParquetError;
 
 pub use chunk::{ChunkDecoder, ChunkStep};
 pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
+pub use pieces::{PiecewiseDecoder, ReadAt};
 
 use crate::error::{Error, Location};
 

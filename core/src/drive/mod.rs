@@ -30,7 +30,9 @@ pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
 pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
 
-use crate::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep};
+use crate::decode::{
+    BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, PiecewiseDecoder, ReadAt,
+};
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
 use crate::fold::ChunkFolder;
@@ -51,7 +53,9 @@ pub struct Summary {
 pub async fn summarise(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Summary> {
     let mut days = Vec::new();
     let counts = stream(source, request, lookups, |day| {
-        days.push(day);
+        if day.rows.num_rows() > 0 {
+            days.push(day);
+        }
         Ok(())
     })
     .await?;
@@ -60,7 +64,7 @@ pub async fn summarise(source: &dyn Source, request: &ListRequest, lookups: &Loo
 }
 
 /// The same, handing over each day as soon as no unread row group can hold it: memory is that of the
-/// days that are open at once.
+/// days that are open at once. Days that files could hold and do not are handed over without rows.
 pub async fn stream(
     source: &dyn Source,
     request: &ListRequest,
@@ -69,16 +73,7 @@ pub async fn stream(
 ) -> Result<RowCounts> {
     let config = Arc::new(FoldConfig::new(lookups, FoldOptions::default())?);
     let policy = Policy::new(lookups, PolicyOptions::default())?;
-    let mut files = Vec::new();
-    for object in list(source, request, lookups).await? {
-        let footer = read_footer(source, &object).await?;
-        files.push((object, Ok(footer)));
-    }
-    let mut plan = plan(files, lookups)?;
-    if let Some(bad) = plan.unreadable.pop() {
-        return Err(bad.error);
-    }
-    let mut schedule = Schedule::new(plan, config.clone());
+    let mut schedule = Schedule::new(plan_below(source, request, lookups).await?, config.clone());
     while let Some(unit) = schedule.next_unit() {
         let state = fold_row_group(source, &unit.object, unit.row_group.index, &config).await?;
         for (day, state) in schedule.complete(&unit, state)? {
@@ -94,7 +89,8 @@ pub async fn stream(
     Ok(counts)
 }
 
-/// The Parquet objects below `request` that can concern the lookups, by key (SPEC 1.2).
+/// The Parquet objects below `request` that can concern the lookups, by key (SPEC 1.2). Where the source lists user
+/// metadata too, because it was asked for, [`dedupe`] keeps one manifest per day.
 pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
     let mut objects = Vec::new();
     let mut listed = source.list(request);
@@ -104,7 +100,21 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
         }
     }
     objects.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(objects)
+    Ok(dedupe(objects))
+}
+
+/// The plan of everything below `request`. The first object that cannot be read is the error.
+pub async fn plan_below(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Plan> {
+    let mut files = Vec::new();
+    for object in list(source, request, lookups).await? {
+        let footer = read_footer(source, &object).await?;
+        files.push((object, Ok(footer)));
+    }
+    let mut plan = plan(files, lookups)?;
+    match plan.unreadable.pop() {
+        Some(bad) => Err(bad.error),
+        None => Ok(plan),
+    }
 }
 
 /// Reads an object's footer.
@@ -141,12 +151,7 @@ pub async fn fold_row_group(
     row_group: u32,
     config: &Arc<FoldConfig>,
 ) -> Result<PartialState> {
-    let chunk = ChunkId {
-        object: object.meta.key.as_str().into(),
-        version: object.meta.version.as_deref().unwrap_or_default().into(),
-        row_group,
-    };
-    let mut folder = ChunkFolder::new(config.clone(), &chunk, object.kind, object.partition);
+    let mut folder = folder(object, row_group, config);
     let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS)?;
     loop {
         match decoder.step()? {
@@ -158,4 +163,29 @@ pub async fn fold_row_group(
             ChunkStep::Done => return Ok(folder.finish()),
         }
     }
+}
+
+/// Folds one row group that is too large to be held: `window` bytes of every column at a time, read in this
+/// thread. The state is the same.
+pub fn fold_in_pieces(
+    bytes: Arc<dyn ReadAt>,
+    window: u64,
+    object: &PlannedObject,
+    row_group: u32,
+    config: &Arc<FoldConfig>,
+) -> Result<PartialState> {
+    let mut folder = folder(object, row_group, config);
+    for batch in PiecewiseDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS, window, bytes)? {
+        folder.push(&batch?)?;
+    }
+    Ok(folder.finish())
+}
+
+fn folder(object: &PlannedObject, row_group: u32, config: &Arc<FoldConfig>) -> ChunkFolder {
+    let chunk = ChunkId {
+        object: object.meta.key.as_str().into(),
+        version: object.meta.version.as_deref().unwrap_or_default().into(),
+        row_group,
+    };
+    ChunkFolder::new(config.clone(), &chunk, object.kind, object.partition)
 }

@@ -104,11 +104,8 @@ impl Schedule {
 
     fn wanted(&self, first: Day, last: Day) -> Vec<Day> {
         let (earliest, latest) = self.config.range();
-        let last = last.min(latest);
-        std::iter::successors(Some(first.max(earliest)), |day| Some(day.next()))
-            .take_while(|day| *day <= last)
-            .filter(|day| self.config.wants(*day))
-            .collect()
+        let wanted = first.max(earliest).through(last.min(latest));
+        wanted.filter(|day| self.config.wants(*day)).collect()
     }
 
     /// Leaves days out: their published rows are already those of the same inputs.
@@ -168,10 +165,11 @@ impl Schedule {
         self.leave(unit);
     }
 
-    /// Leaves the unit out of its days, which can be whole without it: the caller has decided so.
+    /// Leaves the unit out of its days, which can be whole without it: the caller has decided so. A day of which
+    /// no row was found is whole and empty, so that rows of an earlier run can be replaced by none.
     pub fn omit(&mut self, unit: &Unit) -> Vec<(Day, DayState)> {
-        let whole = self.leave(unit);
-        whole.into_iter().filter_map(|day| Some((day, self.open.remove(&day)?))).collect()
+        let whole = self.leave(unit).into_iter().filter(|day| !self.held.contains(day));
+        whole.map(|day| (day, self.open.remove(&day).unwrap_or_default())).collect()
     }
 
     /// The days for which this was the last unit.
@@ -187,6 +185,11 @@ impl Schedule {
             }
         }
         whole
+    }
+
+    /// Takes out the days that are open though not whole: for a first look, before everything is folded.
+    pub fn take_open(&mut self) -> BTreeMap<Day, DayState> {
+        std::mem::take(&mut self.open)
     }
 
     /// Units that nobody has taken yet.

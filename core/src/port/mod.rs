@@ -9,6 +9,8 @@
 //!
 //! [`memory`] shows how each behaves; `conformance` (a feature) lets an adapter prove that it does the same.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod memory;
 mod quarantine;
 mod sink;

@@ -22,22 +22,24 @@ use std::io::Write;
 use std::str::FromStr;
 
 use arrow::array::RecordBatch;
-use arrow::compute::BatchCoalescer;
 use arrow::ipc::writer::FileWriter;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+#[cfg(feature = "parquet-out")]
+use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 
 use crate::error::{Error, Result};
 
+mod blocks;
 mod csv;
 mod json;
 #[cfg(test)]
 mod tests;
 
+use blocks::Blocks;
+
 /// Rows of a block: what a writer sees at once, whatever the caller's batches are.
 const BLOCK_ROWS: usize = 8192;
 /// A Parquet row group is closed at this many encoded bytes, which bounds what the writer holds.
+#[cfg(feature = "parquet-out")]
 const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;
 
 /// The form of an output file.
@@ -100,10 +102,23 @@ pub struct RowsEncoder<W: Write + Send> {
 }
 
 enum Inner<W: Write + Send> {
-    Parquet { writer: Box<ArrowWriter<W>>, blocks: Box<BatchCoalescer> },
-    Arrow { writer: Box<FileWriter<W>>, blocks: Box<BatchCoalescer> },
-    Csv { out: W, line: Vec<u8> },
-    JsonLines { out: W, line: Vec<u8> },
+    #[cfg(feature = "parquet-out")]
+    Parquet {
+        writer: Box<ArrowWriter<W>>,
+        blocks: Blocks,
+    },
+    Arrow {
+        writer: Box<FileWriter<W>>,
+        blocks: Blocks,
+    },
+    Csv {
+        out: W,
+        line: Vec<u8>,
+    },
+    JsonLines {
+        out: W,
+        line: Vec<u8>,
+    },
 }
 
 impl<W: Write + Send> fmt::Debug for RowsEncoder<W> {
@@ -116,19 +131,21 @@ impl<W: Write + Send> RowsEncoder<W> {
     /// Starts a file; a header is written at once where the format has one.
     pub fn new(format: RowsFormat, mut out: W) -> Result<Self> {
         let schema = super::schema();
-        let blocks = || Box::new(BatchCoalescer::new(schema.clone(), BLOCK_ROWS));
         let inner = match format {
+            #[cfg(not(feature = "parquet-out"))]
+            RowsFormat::Parquet => return Err(failed("this build writes no Parquet: feature parquet-out")),
+            #[cfg(feature = "parquet-out")]
             RowsFormat::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::SNAPPY)
                     .set_created_by(concat!("daysum version ", env!("CARGO_PKG_VERSION")).to_owned())
                     .build();
                 let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(failed)?;
-                Inner::Parquet { writer: Box::new(writer), blocks: blocks() }
+                Inner::Parquet { writer: Box::new(writer), blocks: Blocks::default() }
             }
             RowsFormat::Arrow => {
                 let writer = FileWriter::try_new(out, &schema).map_err(failed)?;
-                Inner::Arrow { writer: Box::new(writer), blocks: blocks() }
+                Inner::Arrow { writer: Box::new(writer), blocks: Blocks::default() }
             }
             RowsFormat::Csv => {
                 let mut line = Vec::new();
@@ -148,14 +165,9 @@ impl<W: Write + Send> RowsEncoder<W> {
         }
         self.rows += rows.num_rows() as u64;
         match &mut self.inner {
-            Inner::Parquet { writer, blocks } => {
-                blocks.push_batch(rows.clone()).map_err(failed)?;
-                drain_parquet(writer, blocks)
-            }
-            Inner::Arrow { writer, blocks } => {
-                blocks.push_batch(rows.clone()).map_err(failed)?;
-                drain_arrow(writer, blocks)
-            }
+            #[cfg(feature = "parquet-out")]
+            Inner::Parquet { writer, blocks } => blocks.push(rows, |block| write_parquet(writer, block)),
+            Inner::Arrow { writer, blocks } => blocks.push(rows, |block| writer.write(block).map_err(failed)),
             Inner::Csv { out, line } => {
                 let columns = csv::Column::bind(rows);
                 in_pieces(rows.num_rows(), out, line, |row, line| {
@@ -173,14 +185,13 @@ impl<W: Write + Send> RowsEncoder<W> {
     /// Ends the file and gives the writer back, flushed.
     pub fn finish(self) -> Result<W> {
         let mut out = match self.inner {
+            #[cfg(feature = "parquet-out")]
             Inner::Parquet { mut writer, mut blocks } => {
-                blocks.finish_buffered_batch().map_err(failed)?;
-                drain_parquet(&mut writer, &mut blocks)?;
+                blocks.finish(|block| write_parquet(&mut writer, block))?;
                 writer.into_inner().map_err(failed)?
             }
             Inner::Arrow { mut writer, mut blocks } => {
-                blocks.finish_buffered_batch().map_err(failed)?;
-                drain_arrow(&mut writer, &mut blocks)?;
+                blocks.finish(|block| writer.write(block).map_err(failed))?;
                 writer.finish().map_err(failed)?;
                 writer.into_inner().map_err(failed)?
             }
@@ -193,6 +204,7 @@ impl<W: Write + Send> RowsEncoder<W> {
     /// The writer below, such as a `Vec<u8>` whose bytes are taken away as they come. Adding to it breaks the file.
     pub fn get_mut(&mut self) -> &mut W {
         match &mut self.inner {
+            #[cfg(feature = "parquet-out")]
             Inner::Parquet { writer, .. } => writer.inner_mut(),
             Inner::Arrow { writer, .. } => writer.get_mut(),
             Inner::Csv { out, .. } | Inner::JsonLines { out, .. } => out,
@@ -206,6 +218,7 @@ impl<W: Write + Send> RowsEncoder<W> {
 
     fn format(&self) -> RowsFormat {
         match self.inner {
+            #[cfg(feature = "parquet-out")]
             Inner::Parquet { .. } => RowsFormat::Parquet,
             Inner::Arrow { .. } => RowsFormat::Arrow,
             Inner::Csv { .. } => RowsFormat::Csv,
@@ -214,19 +227,11 @@ impl<W: Write + Send> RowsEncoder<W> {
     }
 }
 
-fn drain_parquet<W: Write + Send>(writer: &mut ArrowWriter<W>, blocks: &mut BatchCoalescer) -> Result<()> {
-    while let Some(block) = blocks.next_completed_batch() {
-        writer.write(&block).map_err(failed)?;
-        if writer.in_progress_size() >= ROW_GROUP_BYTES {
-            writer.flush().map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-fn drain_arrow<W: Write>(writer: &mut FileWriter<W>, blocks: &mut BatchCoalescer) -> Result<()> {
-    while let Some(block) = blocks.next_completed_batch() {
-        writer.write(&block).map_err(failed)?;
+#[cfg(feature = "parquet-out")]
+fn write_parquet<W: Write + Send>(writer: &mut ArrowWriter<W>, block: &RecordBatch) -> Result<()> {
+    writer.write(block).map_err(failed)?;
+    if writer.in_progress_size() >= ROW_GROUP_BYTES {
+        writer.flush().map_err(failed)?;
     }
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray, TimestampMillisecondArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Float64Type, Int32Type, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::{DataType, Int32Type};
 use arrow::error::ArrowError;
+
+use super::convert::{doubles, instants, text_dictionary};
 
 /// A text column as dictionary values and keys into them.
 ///
@@ -29,7 +30,7 @@ impl TextColumn {
                 values: Arc::new(StringArray::from(Vec::<&str>::new())),
             });
         };
-        let array = if *array.data_type() == wanted { array.clone() } else { strict_cast(array, &wanted)? };
+        let array = if *array.data_type() == wanted { array.clone() } else { text_dictionary(array)? };
         let dictionary = array.as_dictionary::<Int32Type>();
         Ok(Self {
             keys: dictionary.keys().values().clone(),
@@ -87,11 +88,7 @@ impl NumberColumn {
         let Some(array) = array.filter(|array| *array.data_type() != DataType::Null) else {
             return Ok(Self(None));
         };
-        let array = strict_cast(array, &DataType::Float64)?;
-        Ok(Self(
-            Some(array.as_primitive::<Float64Type>().clone())
-                .filter(|array| array.null_count() < array.len()),
-        ))
+        Ok(Self(Some(doubles(array)?).filter(|array| array.null_count() < array.len())))
     }
 
     /// The row's value; `None` for NULL.
@@ -124,16 +121,8 @@ impl InstantColumn {
         let Some(array) = array.filter(|array| *array.data_type() != DataType::Null) else {
             return Ok(Self { millis: vec![0; rows].into(), nulls: Some(NullBuffer::new_null(rows)) });
         };
-        let array = match array.data_type() {
-            DataType::Timestamp(unit @ (TimeUnit::Microsecond | TimeUnit::Nanosecond), _) => {
-                floored(array, if *unit == TimeUnit::Microsecond { 1_000 } else { 1_000_000 })?
-            }
-            found if is_text(found) => parsed(array)?,
-            _ => array.clone(),
-        };
         // Whatever the zone says, the instant is UTC (SPEC 4.3).
-        let array = strict_cast(&array, &DataType::Timestamp(TimeUnit::Millisecond, None))?;
-        let array = array.as_primitive::<TimestampMillisecondType>();
+        let array: TimestampMillisecondArray = instants(array)?;
         Ok(Self {
             millis: array.values().clone(),
             nulls: array.nulls().filter(|nulls| nulls.null_count() > 0).cloned(),
@@ -155,45 +144,11 @@ impl InstantColumn {
     }
 }
 
-fn is_text(found: &DataType) -> bool {
-    match found {
-        DataType::Dictionary(_, value) => is_text(value),
-        found => found.is_string(),
-    }
-}
-
-/// A cast truncates towards zero, which puts instants before 1970 into the wrong millisecond.
-fn floored(array: &ArrayRef, divisor: i64) -> Result<ArrayRef, ArrowError> {
-    let ticks = strict_cast(array, &DataType::Int64)?;
-    let millis = ticks
-        .as_primitive::<arrow::datatypes::Int64Type>()
-        .unary::<_, TimestampMillisecondType>(|tick| tick.div_euclid(divisor));
-    Ok(Arc::new(millis))
-}
-
-/// Text as the operator writes it, `2025-11-10 00:00:00 +0000 UTC`, or in ISO form (SPEC 1.6).
-fn parsed(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let text = strict_cast(array, &DataType::Utf8)?;
-    let stripped: StringArray = text
-        .as_string::<i32>()
-        .iter()
-        .map(|text| {
-            text.map(|text| text.trim().trim_end_matches("UTC").trim().trim_end_matches("+0000").trim())
-        })
-        .collect();
-    let stripped: ArrayRef = Arc::new(stripped);
-    strict_cast(&stripped, &DataType::Timestamp(TimeUnit::Millisecond, None))
-}
-
-/// A cast that fails where a value does not fit, instead of making it NULL.
-fn strict_cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    cast_with_options(array, to, &CastOptions { safe: false, ..Default::default() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, LargeStringArray, NullArray, StringViewArray, TimestampNanosecondArray};
+    use arrow::compute::cast;
 
     fn texts(array: ArrayRef) -> Vec<Option<String>> {
         let rows = array.len();
@@ -207,7 +162,7 @@ mod tests {
         let expected: Vec<Option<String>> = values.iter().map(|value| value.map(str::to_owned)).collect();
         let plain: ArrayRef = Arc::new(StringArray::from(values.clone()));
         let dictionary =
-            strict_cast(&plain, &DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8)));
+            cast(&plain, &DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8)));
         assert_eq!(texts(plain), expected);
         assert_eq!(texts(dictionary.expect("casts")), expected);
         assert_eq!(texts(Arc::new(LargeStringArray::from(values.clone()))), expected);

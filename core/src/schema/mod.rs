@@ -9,6 +9,7 @@
 //! columns are not even fetched.
 
 mod column;
+mod convert;
 mod view;
 
 use std::fmt;

@@ -1,0 +1,51 @@
+//! What a run is measured against: the same row groups, columns and threads, decoded and dropped.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep};
+use daysum_core::drive::{self, Schedule, Unit};
+use daysum_core::port::{ListRequest, Source};
+use daysum_core::{FoldConfig, Lookups, Result};
+use daysum_io_s3::LocalSource;
+use futures::executor::block_on;
+
+/// Seconds that reading and decoding take, planning included, with the rows that were decoded.
+pub(super) fn decode(input: &Path, lookups: &Lookups, threads: NonZeroUsize) -> Result<(f64, u64)> {
+    let started = Instant::now();
+    let source = LocalSource::new(input)?;
+    let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
+    let plan = block_on(drive::plan_below(&source, &ListRequest::default(), lookups))?;
+    let schedule = Mutex::new(Schedule::new(plan, config));
+    let next = || schedule.lock().unwrap_or_else(PoisonError::into_inner).next_unit();
+    let work = || -> Result<u64> {
+        let mut rows = 0;
+        while let Some(unit) = next() {
+            rows += block_on(decode_unit(&source, &unit))?;
+        }
+        Ok(rows)
+    };
+    let rows = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().expect("no worker panics")).sum::<Result<u64>>()
+    })?;
+    Ok((started.elapsed().as_secs_f64(), rows))
+}
+
+async fn decode_unit(source: &dyn Source, unit: &Unit) -> Result<u64> {
+    let object = &unit.object;
+    let mut decoder = ChunkDecoder::new(&object.footer, object.kind, unit.row_group.index, BATCH_ROWS)?;
+    let mut rows = 0;
+    loop {
+        match decoder.step()? {
+            ChunkStep::Need(ranges) => {
+                let bytes = source.read(&object.meta, &ranges).await?;
+                decoder.supply(ranges, bytes)?;
+            }
+            ChunkStep::Batch(batch) => rows += batch.num_rows() as u64,
+            ChunkStep::Done => return Ok(rows),
+        }
+    }
+}

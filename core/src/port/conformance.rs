@@ -1,0 +1,146 @@
+//! What every adapter of a port must do, as tests that it runs against itself. Each panics at the first promise
+//! that is not kept.
+//!
+//! ```
+//! use daysum_core::port::{conformance, memory::MemoryStateStore};
+//! futures::executor::block_on(conformance::state_store(&MemoryStateStore::default()));
+//! ```
+
+use std::ops::Range;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use futures::TryStreamExt;
+
+use super::{ListRequest, ObjectMeta, RunId, Sink, Source, StateKey, StateStore, WriteScope};
+use crate::day::Day;
+
+/// A source that holds these objects and no other, of which one at least is ten bytes long.
+pub async fn source(source: &dyn Source, objects: &[(&str, Bytes)]) {
+    let all = listed(source, "").await;
+    let mut expected: Vec<(&str, u64)> =
+        objects.iter().map(|(key, bytes)| (*key, bytes.len() as u64)).collect();
+    expected.sort_unstable();
+    assert_eq!(
+        all.iter().map(|object| (object.key.as_str(), object.size)).collect::<Vec<_>>(),
+        expected,
+        "every object is listed once, with its size"
+    );
+    for (key, bytes) in objects {
+        if let Some((folder, _)) = key.split_once('/') {
+            let below = listed(source, folder).await;
+            let inside = all.iter().filter(|object| object.key.starts_with(&format!("{folder}/")));
+            assert_eq!(
+                below.iter().collect::<Vec<_>>(),
+                inside.collect::<Vec<_>>(),
+                "what lies below {folder}"
+            );
+        }
+        let object = all.iter().find(|object| object.key == *key).expect("it was listed above");
+        ranges(source, object, bytes).await;
+    }
+    assert_eq!(
+        listed(source, "no such prefix/").await,
+        [],
+        "nothing lies below a prefix that does not exist"
+    );
+    let gone = ObjectMeta { key: "no such object".into(), size: 10, version: None, ..Default::default() };
+    let whole: Range<u64> = 0..10;
+    source.read(&gone, &[whole]).await.expect_err("a missing object is an error, not an empty answer");
+}
+
+async fn ranges(source: &dyn Source, object: &ObjectMeta, bytes: &Bytes) {
+    let size = object.size;
+    let asked = [0..size, size / 2..size, 0..size.min(1), size / 3..size / 2];
+    let read = source.read(object, &asked).await.expect("ranges inside the object");
+    let cut: Vec<Bytes> =
+        asked.iter().map(|range| bytes.slice(range.start as usize..range.end as usize)).collect();
+    assert_eq!(read, cut, "every range in the order it was asked for, overlapping ones too");
+    assert_eq!(source.read(object, &[]).await.expect("nothing is asked"), Vec::<Bytes>::new());
+    let (beyond, half) = (0..size + 1, 0..size / 2);
+    source
+        .read(object, &[beyond])
+        .await
+        .expect_err("a range beyond the end is an error, never a short answer");
+    if object.version.is_some() {
+        let other = ObjectMeta { version: Some("another version".into()), ..object.clone() };
+        source.read(&other, &[half]).await.expect_err("another version than the listed one is refused");
+    }
+}
+
+async fn listed(source: &dyn Source, prefix: &str) -> Vec<ObjectMeta> {
+    let request = ListRequest { prefix: prefix.to_owned() };
+    let mut objects: Vec<ObjectMeta> =
+        source.list(&request).try_collect().await.expect("the listing succeeds");
+    objects.sort_by(|a, b| a.key.cmp(&b.key));
+    objects
+}
+
+/// A sink that holds nothing of the scope's source yet; `scope` is any day of it, the next day is written too.
+pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: &RecordBatch) {
+    let source = scope.source_uuid.as_str();
+    let next = WriteScope { day: scope.day.next(), ..scope.clone() };
+    let month = (scope.day, next.day);
+    assert_eq!(published(sink, source, month).await, [], "nothing is published yet");
+
+    let mut dropped = sink.begin(scope).await.expect("a replacement begins");
+    dropped.write(rows).await.expect("rows are taken");
+    drop(dropped);
+    assert_eq!(published(sink, source, month).await, [], "what is dropped is not published");
+
+    for scope in [scope, &next] {
+        let receipt = replace(sink, scope, rows).await;
+        assert_eq!(receipt, rows.num_rows() as u64, "the receipt counts the rows");
+    }
+    assert_eq!(published(sink, source, month).await, [scope.day, next.day], "both days, in order");
+    assert_eq!(published(sink, source, (next.day, next.day)).await, [next.day], "both ends are inclusive");
+    assert_eq!(published(sink, "another-source", month).await, [], "of this source alone");
+
+    replace(sink, scope, rows).await;
+    let mut ledger = sink.published(source, scope.day, scope.day).await.expect("the ledger");
+    let entry = ledger.pop().expect("the day is published");
+    assert!(ledger.is_empty(), "a day replaced is still one day");
+    assert_eq!(entry.scope, *scope, "the ledger keeps the scope it was written under");
+    assert_eq!((entry.rows, entry.digest), (rows.num_rows() as u64, digest(rows)));
+
+    assert_eq!(replace(sink, scope, &rows.slice(0, 0)).await, 0, "a day can be replaced by none");
+    let ledger = sink.published(source, scope.day, next.day).await.expect("the ledger");
+    assert_eq!(ledger.iter().map(|day| day.rows).collect::<Vec<_>>(), [0, rows.num_rows() as u64]);
+}
+
+/// To a sink a digest is any text: equal where the rows are.
+fn digest(rows: &RecordBatch) -> String {
+    format!("{} rows", rows.num_rows())
+}
+
+async fn replace(sink: &mut dyn Sink, scope: &WriteScope, rows: &RecordBatch) -> u64 {
+    let mut write = sink.begin(scope).await.expect("a replacement begins");
+    write.write(rows).await.expect("rows are taken");
+    write.commit(digest(rows)).await.expect("it commits").rows
+}
+
+async fn published(sink: &mut dyn Sink, source: &str, days: (Day, Day)) -> Vec<Day> {
+    let ledger = sink.published(source, days.0, days.1).await.expect("the ledger");
+    ledger.into_iter().map(|day| day.scope.day).collect()
+}
+
+/// A state store that holds nothing of the runs `a` and `b` yet.
+pub async fn state_store(store: &dyn StateStore) {
+    let key = |run: &str, name: &str| StateKey { run: RunId(run.to_owned()), name: name.to_owned() };
+    let (one, two, other) = (key("a", "one"), key("a", "two"), key("b", "one"));
+    assert_eq!(store.get(&one).await.expect("nothing is no failure"), None);
+    for (key, content) in [(&one, "1"), (&two, "2"), (&other, "3")] {
+        store.put(key, Bytes::from(content)).await.expect("it is stored");
+    }
+    store.put(&one, Bytes::from("a longer one")).await.expect("it is replaced");
+    assert_eq!(store.get(&one).await.expect("it is there"), Some(Bytes::from("a longer one")));
+    assert_eq!(store.get(&other).await.expect("it is there"), Some(Bytes::from("3")), "runs stay apart");
+    let run = RunId("a".to_owned());
+    let mut keys: Vec<StateKey> = store.list(&run).try_collect().await.expect("the listing succeeds");
+    keys.sort();
+    assert_eq!(keys, [one.clone(), two], "the keys of one run");
+    for _ in 0..2 {
+        store.delete(&one).await.expect("removing what is gone is fine");
+    }
+    assert_eq!(store.get(&one).await.expect("nothing is no failure"), None);
+}

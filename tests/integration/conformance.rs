@@ -1,0 +1,72 @@
+//! Every adapter against the promises of its port.
+
+use bytes::Bytes;
+use daysum_core::port::memory::{MemorySink, MemorySource, MemoryStateStore};
+use daysum_core::port::{RunId, WriteScope, conformance};
+use daysum_core::rows::RowsFormat;
+use daysum_io_s3::{LocalSource, ObjectStoreSink, ObjectStoreSource, Place};
+use daysum_tests::golden::Golden;
+use futures::executor::block_on;
+use tempfile::TempDir;
+
+const OBJECTS: [(&str, &str); 3] =
+    [("top.parquet", "0123456789"), ("a/b.parquet", "abcdefghij"), ("a/c/d.parquet", "x")];
+
+fn objects() -> Vec<(&'static str, Bytes)> {
+    OBJECTS.iter().map(|(key, content)| (*key, Bytes::from(*content))).collect()
+}
+
+fn directory() -> TempDir {
+    let directory = TempDir::new().expect("a directory");
+    for (key, content) in OBJECTS {
+        let path = directory.path().join(key);
+        std::fs::create_dir_all(path.parent().expect("keys have directories")).expect("writable");
+        std::fs::write(path, content).expect("writable");
+    }
+    directory
+}
+
+#[test]
+fn memory() {
+    let source = MemorySource::default();
+    for (key, content) in objects() {
+        source.insert(key, content);
+    }
+    block_on(conformance::source(&source, &objects()));
+    block_on(conformance::state_store(&MemoryStateStore::default()));
+    let (scope, rows) = day();
+    block_on(conformance::sink(&mut MemorySink::default(), &scope, &rows));
+}
+
+#[test]
+fn a_directory() {
+    let kept = directory();
+    block_on(conformance::source(&LocalSource::new(kept.path()).expect("a directory"), &objects()));
+}
+
+#[tokio::test]
+async fn an_object_store() {
+    let kept = directory();
+    let place = Place::directory(kept.path()).expect("a directory");
+    conformance::source(&ObjectStoreSource::new(place), &objects()).await;
+    let output = TempDir::new().expect("a directory");
+    let (scope, rows) = day();
+    for format in [RowsFormat::Parquet, RowsFormat::Csv] {
+        let place = Place::directory(output.path()).expect("a directory");
+        let scope = WriteScope { source_uuid: format!("{format:?}"), ..scope.clone() };
+        conformance::sink(&mut ObjectStoreSink::new(place, format), &scope, &rows).await;
+    }
+}
+
+fn day() -> (WriteScope, arrow::array::RecordBatch) {
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let scope = WriteScope {
+        source_uuid: "source".to_owned(),
+        report_period_id: None,
+        day: "2025-11-01".parse().expect("a day"),
+        inputs: Vec::new(),
+        fingerprint: "f".to_owned(),
+        run: RunId("conformance".to_owned()),
+    };
+    (scope, golden.expected)
+}

@@ -1,0 +1,240 @@
+/** Bytes of which ranges can be read. */
+export interface Sliceable {
+  readonly size: number;
+  readonly name?: string;
+  slice(start: number, end: number): Bytes | Promise<Bytes> | { arrayBuffer(): Promise<ArrayBuffer> };
+}
+
+export type Bytes = Uint8Array | ArrayBuffer;
+
+/** A file: a `File` or `Blob`, bytes, a URL that answers ranges, or any object with `size` and `slice`. */
+export type Data = Blob | Bytes | URL | string | Sliceable;
+
+/**
+ * A file, with a name if it has none or another one is wanted. Names are kept apart in messages, so each is used
+ * once. koku's paths (`…/source=…/year=2025/month=11/…`) are understood; without one, the columns decide.
+ */
+export type Input = Data | { name: string; data: Data };
+
+/** What `daysum run --lookups` reads. */
+export interface Lookups {
+  version?: 1;
+  source_uuid?: string;
+  year?: number | string;
+  month?: number | string;
+  start_date?: string;
+  end_date?: string;
+  days?: (number | string)[];
+  report_period_id?: number;
+  cluster_id?: string;
+  cluster_alias?: string;
+  storage_exists?: boolean;
+  enabled_tag_keys?: string[];
+  cost_categories?: { namespace: string; cost_category_id: number }[];
+  nodes?: { node: string; resource_id?: string | null; node_role?: string | null }[];
+}
+
+/** What the files do not say. Fields win over those of `lookups`. */
+export interface Names {
+  /** The lookups file, as an object or as JSON text. */
+  lookups?: Lookups | string;
+  /** Label keys that are kept. */
+  enabledKeys?: string[];
+  /** Patterns in SQL's LIKE language over namespaces. */
+  costCategories?: { namespace: string; id: number }[];
+  /** Which node has which role. */
+  nodes?: { node: string; resourceId: string; role: string }[];
+  /** First and last day, `YYYY-MM-DD`; without them, the days that the files hold. `fold` needs them. */
+  start?: string;
+  end?: string;
+  clusterId?: string;
+  clusterAlias?: string;
+  sourceUuid?: string;
+  /** What label text does that is neither JSON nor `key:value|…`: ends or holds back, or counts as no labels. */
+  malformedLabels?: "refuse" | "empty";
+  /** What a volume does whose pods are on no node. */
+  nodelessVolumes?: "refuse" | "divide-by-one";
+}
+
+export interface FoldOptions extends Names {
+  /** Bytes of WebAssembly memory, 1 GiB if not given. An input that needs more ends with code `memory`. */
+  memoryLimit?: number;
+  /** Ends the run, between two steps; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+  onProgress?(progress: Progress): void;
+}
+
+export interface Options extends FoldOptions {
+  /** Stop after about so many rows, for a quick first look; `report.firstLook` says whether it came to that. */
+  rowLimit?: number;
+  /** `throw` (default) ends at the first file that cannot be read; `hold` holds back its days and goes on. */
+  badFiles?: "throw" | "hold";
+  /** Called with each day as soon as it is whole. */
+  onDay?(day: Day): void | Promise<void>;
+}
+
+export interface Progress {
+  rows: number;
+  /** 0 until every footer is read. */
+  totalRows: number;
+  bytesRead: number;
+  file: string | undefined;
+}
+
+/** A finished day. */
+export interface Day {
+  /** `YYYY-MM-DD` */
+  day: string;
+  rows: number;
+  /** Copies that several label sets or cost categories made of line items. */
+  fannedOut: number;
+  nodesWithoutRole: number;
+  /** The rows as an Arrow IPC file: the bytes that `daysum run --format arrow` writes. */
+  arrow: Uint8Array;
+}
+
+export type Kind =
+  | "pod_daily"
+  | "pod_hourly"
+  | "pod_capacity"
+  | "storage_daily"
+  | "storage_hourly"
+  | "node_labels"
+  | "namespace_labels";
+
+/** rowsIn = rowsAggregated + every rowsFiltered + rowsQuarantined */
+export interface Report {
+  rowsIn: number;
+  rowsAggregated: number;
+  rowsFiltered: { outOfRange: number; otherMonth: number; noNode: number; anomalous: number };
+  rowsQuarantined: number;
+  rowsFannedOut: number;
+  rowsOut: number;
+  nodesWithoutRole: number;
+  totalRows: number;
+  firstLook: boolean;
+  range: [string, string];
+  daysHeld: string[];
+  /** `kind` is null where a file is not read: another table, another month, an hourly form beside the daily one. */
+  files: { name: string; kind: Kind | null; rows: number; rowGroups: number }[];
+  quarantined: (ErrorFacts & { firstDay: string; lastDay: string })[];
+  bytesRead: number;
+  /** Bytes of WebAssembly memory, which only grows while a run lasts. */
+  peakMemory: number;
+}
+
+export type ErrorCode =
+  | "format"
+  | "schema"
+  | "value"
+  | "overflow"
+  | "overlap"
+  | "config_mismatch"
+  | "wire_version"
+  | "wire"
+  | "config"
+  /** The bytes could not be had. */
+  | "source"
+  /** Above the memory limit. */
+  | "memory"
+  /** The engine ended: the file is damaged in a way it does not expect, or too large. Later calls work. */
+  | "trap"
+  /** A defect of daysum. */
+  | "internal";
+
+export interface ErrorFacts {
+  code: ErrorCode;
+  message: string;
+  file?: string | null;
+  rowGroup?: number | null;
+  row?: number | null;
+  column?: string | null;
+}
+
+export class DaysumError extends Error {
+  readonly code: ErrorCode;
+  readonly file?: string;
+  readonly rowGroup?: number;
+  readonly row?: number;
+  readonly column?: string;
+}
+
+export type Labels = Record<string, string>;
+
+/** One row of `reporting_ocpusagelineitem_daily_summary`. */
+export interface Row {
+  report_period_id: number | null;
+  cluster_id: string;
+  cluster_alias: string;
+  data_source: "Pod" | "Storage";
+  usage_start: string;
+  usage_end: string;
+  namespace: string | null;
+  node: string | null;
+  resource_id: string | null;
+  pod_labels: Labels | null;
+  pod_usage_cpu_core_hours: number | null;
+  pod_request_cpu_core_hours: number | null;
+  pod_effective_usage_cpu_core_hours: number | null;
+  pod_limit_cpu_core_hours: number | null;
+  pod_usage_memory_gigabyte_hours: number | null;
+  pod_request_memory_gigabyte_hours: number | null;
+  pod_effective_usage_memory_gigabyte_hours: number | null;
+  pod_limit_memory_gigabyte_hours: number | null;
+  node_capacity_cpu_cores: number | null;
+  node_capacity_cpu_core_hours: number | null;
+  node_capacity_memory_gigabytes: number | null;
+  node_capacity_memory_gigabyte_hours: number | null;
+  cluster_capacity_cpu_core_hours: number | null;
+  cluster_capacity_memory_gigabyte_hours: number | null;
+  persistentvolumeclaim: string | null;
+  persistentvolume: string | null;
+  storageclass: string | null;
+  volume_labels: Labels | null;
+  all_labels: Labels | null;
+  persistentvolumeclaim_capacity_gigabyte: number | null;
+  persistentvolumeclaim_capacity_gigabyte_months: number | null;
+  volume_request_storage_gigabyte_months: number | null;
+  persistentvolumeclaim_usage_gigabyte_months: number | null;
+  source_uuid: string;
+  infrastructure_usage_cost: { cpu: number; memory: number; storage: number } | null;
+  cost_category_id: number | null;
+}
+
+/** A day at a glance: core-hours, gigabyte-hours and, for storage, gigabyte-months. */
+export interface Overview {
+  cpuCapacity: number;
+  memoryCapacity: number;
+  namespaces: {
+    namespace: string | null;
+    /** Capacity that no workload used. */
+    unallocated: boolean;
+    rows: number;
+    cpuUsage: number;
+    cpuRequest: number;
+    cpuEffective: number;
+    memoryUsage: number;
+    memoryRequest: number;
+    memoryEffective: number;
+    storageCapacity: number;
+    storageRequest: number;
+    storageUsage: number;
+  }[];
+}
+
+export type Format = "parquet" | "csv" | "arrow" | "jsonl";
+
+/** Finished days of any number of files of all four kinds. */
+export function summarize(files: Input | Iterable<Input>, options?: Options): Promise<{ days: Day[]; report: Report }>;
+
+/** A state file, as `daysum fold` writes it: `daysum merge` takes it. */
+export function fold(files: Input | Iterable<Input>, options: FoldOptions): Promise<{ state: Uint8Array; report: Report }>;
+
+/** Days, or their Arrow files, as one file. */
+export function encode(days: Day | Uint8Array | (Day | Uint8Array)[], format: Format): Promise<Uint8Array>;
+
+/** Days, or their Arrow files, as objects. */
+export function rows(days: Day | Uint8Array | (Day | Uint8Array)[]): Promise<Row[]>;
+
+/** Sums of a day by namespace. */
+export function overview(day: Day | Uint8Array): Promise<Overview>;

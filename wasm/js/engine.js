@@ -1,0 +1,44 @@
+// Instances of the engine: one compiled module, an instance for each run.
+//
+// A trap leaves an instance unusable, and its memory never shrinks. So a run takes an instance, gives it back
+// only after it went well, and only while it is small.
+
+import { instantiate } from "./core.js";
+
+/** Above this an instance is thrown away: nothing gives its memory back to the system otherwise. */
+const SMALL = 64 * 1024 * 1024;
+
+export class Engine {
+  #load;
+  #module;
+  #idle = [];
+
+  /** @param {() => Promise<WebAssembly.Module>} load compiles the module; called once, again if it failed */
+  constructor(load) {
+    this.#load = load;
+  }
+
+  /**
+   * Runs `work` with an instance of its own.
+   * @template T
+   * @param {(core: any) => Promise<T> | T} work
+   * @returns {Promise<T>}
+   */
+  async with(work) {
+    const core = this.#idle.pop() ?? (await this.#fresh());
+    const result = await work(core);
+    // Not reached after an error: whatever that left behind goes with the instance.
+    if (core.memory.buffer.byteLength <= SMALL && this.#idle.length === 0) this.#idle.push(core);
+    return result;
+  }
+
+  async #fresh() {
+    this.#module ??= this.#load();
+    try {
+      return instantiate(await this.#module);
+    } catch (error) {
+      this.#module = undefined;
+      throw error;
+    }
+  }
+}

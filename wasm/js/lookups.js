@@ -1,0 +1,30 @@
+// What the files do not say: enabled keys, cost categories, node roles, the days.
+
+/**
+ * The lookups file with the options' own fields on top, as JSON.
+ * @param {import("./daysum.js").Options} options
+ */
+export function lookupsJson(options) {
+  const given = typeof options.lookups === "string" ? JSON.parse(options.lookups) : options.lookups;
+  const fields = {
+    enabled_tag_keys: options.enabledKeys,
+    cost_categories: options.costCategories?.map(({ namespace, id }) => ({ namespace, cost_category_id: id })),
+    nodes: options.nodes?.map(({ node, resourceId, role }) => ({ node, resource_id: resourceId, node_role: role })),
+    start_date: options.start,
+    end_date: options.end,
+    cluster_id: options.clusterId,
+    cluster_alias: options.clusterAlias,
+    source_uuid: options.sourceUuid,
+  };
+  // JSON has no undefined: fields that were not given leave the file's alone.
+  return JSON.stringify({ ...given, ...JSON.parse(JSON.stringify(fields)) });
+}
+
+/** Where no limit is given: far above what an honest month takes. */
+export const MEMORY_LIMIT = 2 ** 30;
+
+/** @param {import("./daysum.js").Options} options */
+export function runOptionsJson(options, purpose) {
+  const { badFiles, rowLimit, memoryLimit = MEMORY_LIMIT, malformedLabels, nodelessVolumes } = options;
+  return JSON.stringify({ purpose, badFiles, rowLimit, memoryLimit, malformedLabels, nodelessVolumes });
+}

@@ -1,0 +1,139 @@
+// Drives a run: the engine says which bytes it needs, this reads them.
+
+import { asDaysumError, DaysumError, isTrap } from "./errors.js";
+import { lookupsJson, MEMORY_LIMIT, runOptionsJson } from "./lookups.js";
+import { openSource } from "./source.js";
+
+/** Others must get a turn, in a page above all. */
+const BREATH_MS = 16;
+/** Reads on their way at the same time. */
+const READS = 4;
+
+/**
+ * @param {import("./engine.js").Engine} engine
+ * @param {Iterable<import("./daysum.js").Input>} inputs
+ * @param {import("./daysum.js").Options} options
+ * @param {"summarize" | "fold"} purpose
+ */
+export async function run(engine, inputs, options, purpose) {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const sources = await open(inputs, signal);
+  /** Files that ended an instance, by index: no later attempt reads them again. */
+  const refused = new Map();
+  for (;;) {
+    let file;
+    try {
+      return await engine.with((core) => attempt(core, sources, refused, options, purpose, (now) => (file = now)));
+    } catch (thrown) {
+      const error = asDaysumError(thrown, sources[file]?.name);
+      if (!isTrap(thrown) || options.badFiles !== "hold" || file === undefined || refused.has(file)) throw error;
+      refused.set(file, error);
+    }
+  }
+}
+
+async function open(inputs, signal) {
+  const list = isSingle(inputs) ? [inputs] : [...inputs];
+  const sources = [];
+  for (const [index, input] of list.entries()) {
+    try {
+      sources.push(await openSource(input, index, signal));
+    } catch (thrown) {
+      throw asDaysumError(thrown, input?.name);
+    }
+  }
+  return sources;
+}
+
+function isSingle(inputs) {
+  return typeof inputs === "string" || ArrayBuffer.isView(inputs) || typeof inputs?.[Symbol.iterator] !== "function";
+}
+
+/** One attempt with one instance. `at` hears which file is being read, for the case that it ends the instance. */
+async function attempt(core, sources, refused, options, purpose, at) {
+  const { signal, onProgress, onDay } = options;
+  const run = new core.Run(lookupsJson(options), runOptionsJson(options, purpose));
+  for (const { name, size, version } of sources) run.add(name, size, version);
+  for (const [file, error] of refused) run.refuse(file, JSON.stringify(error));
+  const breath = new Breath();
+  const days = [];
+  let bytesRead = 0;
+  while (!run.done) {
+    const { file } = run;
+    at(Math.min(file, sources.length - 1));
+    const ranges = run.step();
+    checkMemory(core, options.memoryLimit, sources[file]?.name);
+    if (ranges.length > 0) {
+      for await (const bytes of reads(sources[run.file], ranges, signal)) {
+        bytesRead += bytes.length;
+        run.supply(bytes);
+      }
+    }
+    while (run.nextDay()) {
+      const day = { ...JSON.parse(run.dayFacts()), arrow: run.dayRows() };
+      days.push(day);
+      await onDay?.(day);
+    }
+    if (await breath.taken()) {
+      signal?.throwIfAborted();
+      onProgress?.({ rows: run.rows, totalRows: run.totalRows, bytesRead, file: sources[file]?.name });
+    }
+  }
+  signal?.throwIfAborted();
+  onProgress?.({ rows: run.rows, totalRows: run.totalRows, bytesRead, file: undefined });
+  const report = { ...JSON.parse(run.report()), bytesRead, peakMemory: core.memory.buffer.byteLength };
+  const state = purpose === "fold" ? run.state() : undefined;
+  run.free();
+  days.sort((a, b) => (a.day < b.day ? -1 : 1));
+  return { days, report, state };
+}
+
+/** The bytes of each range in order, a few reads ahead. */
+async function* reads(source, flat, signal) {
+  const pending = [];
+  for (let next = 0; next < flat.length || pending.length > 0; ) {
+    while (next < flat.length && pending.length < READS) {
+      const reading = readRange(source, flat[next], flat[next + 1], signal);
+      reading.catch(() => {}); // told when it is its turn
+      pending.push(reading);
+      next += 2;
+    }
+    yield await pending.shift();
+  }
+}
+
+async function readRange(source, start, end, signal) {
+  signal?.throwIfAborted();
+  let bytes;
+  try {
+    bytes = await source.read(start, end, signal);
+  } catch (thrown) {
+    // A read that fails is no trap, whatever its class.
+    if (thrown instanceof DaysumError || signal?.aborted) throw signal?.aborted ? signal.reason : thrown;
+    const message = `${source.name}: cannot be read: ${thrown?.message ?? thrown}`;
+    throw new DaysumError({ code: "source", message, file: source.name }, { cause: thrown });
+  }
+  if (bytes.length === end - start) return bytes;
+  const message = `${source.name}: ${bytes.length} bytes came for the range ${start} to ${end}: the file has changed`;
+  throw new DaysumError({ code: "source", message, file: source.name });
+}
+
+function checkMemory(core, limit = MEMORY_LIMIT, file = undefined) {
+  const taken = core.memory.buffer.byteLength;
+  if (taken <= limit) return;
+  const message = `${taken} bytes of memory are in use, the limit is ${limit}: give fewer files, days or label keys`;
+  throw new DaysumError({ code: "memory", message, file });
+}
+
+/** Gives others a turn every few milliseconds. */
+class Breath {
+  #last = Date.now();
+
+  async taken() {
+    if (Date.now() - this.#last < BREATH_MS) return false;
+    await new Promise((resolve) => setTimeout(resolve));
+    this.#last = Date.now();
+    return true;
+  }
+}

@@ -1,0 +1,88 @@
+// rows in = aggregated + filtered + quarantined, and whatever else a person should know.
+
+const $ = (id) => document.getElementById(id);
+const count = (value) => value.toLocaleString("en");
+const REASONS = {
+  outOfRange: "outside the days",
+  otherMonth: "of another month than their folder",
+  noNode: "without a node",
+  anomalous: "with absurd values",
+};
+
+export function drawReport(report) {
+  const filtered = Object.values(report.rowsFiltered).reduce((sum, rows) => sum + rows, 0);
+  const terms = [
+    ["rows in", report.rowsIn],
+    ["="],
+    ["aggregated", report.rowsAggregated],
+    ["+"],
+    ["filtered", filtered],
+    ["+"],
+    ["quarantined", report.rowsQuarantined],
+    ["→"],
+    ["summary rows", report.rowsOut],
+  ];
+  $("equation").replaceChildren(...terms.map(term));
+  $("notes").replaceChildren(...notes(report).map(note));
+  drawFiles(report.files);
+}
+
+function term([label, value]) {
+  const box = document.createElement("div");
+  if (value === undefined) {
+    box.className = "sign";
+    box.ariaHidden = "true";
+    box.textContent = label;
+    return box;
+  }
+  const [name, number] = [document.createElement("dt"), document.createElement("dd")];
+  name.textContent = label;
+  number.textContent = count(value);
+  box.append(name, number);
+  return box;
+}
+
+function notes(report) {
+  const list = Object.entries(REASONS)
+    .filter(([reason]) => report.rowsFiltered[reason] > 0)
+    .map(([reason, text]) => [`${count(report.rowsFiltered[reason])} rows left out: ${text}`]);
+  if (report.nodesWithoutRole > 0) {
+    list.push([`${count(report.nodesWithoutRole)} node-days have no known role, so their unallocated rows have no namespace`]);
+  }
+  const held = report.daysHeld;
+  if (held.length > 0) list.push([`${held.length} days are held back, ${held[0]} to ${held.at(-1)}: something of theirs cannot be read`, "bad"]);
+  return [...list, ...report.quarantined.map(({ message }) => [message, "bad"])];
+}
+
+function note([text, kind = ""]) {
+  const item = document.createElement("li");
+  item.className = kind;
+  item.textContent = text;
+  return item;
+}
+
+function drawFiles(files) {
+  const read = files.filter(({ kind }) => kind);
+  $("files-summary").textContent = `${read.length} files read${read.length < files.length ? `, ${files.length - read.length} not` : ""}`;
+  const table = $("file-table");
+  table.replaceChildren();
+  const head = table.createTHead().insertRow();
+  for (const label of ["File", "Read as", "Rows", "Row groups"]) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = label;
+    cell.className = label === "File" || label === "Read as" ? "text" : "";
+    head.append(cell);
+  }
+  const body = table.createTBody();
+  for (const { name, kind, rows, rowGroups } of files) {
+    const row = body.insertRow();
+    const values = [name.split("/").at(-1), kind?.replace("_", " ") ?? "not read", count(rows), count(rowGroups)];
+    values.forEach((value, index) => {
+      const cell = row.insertCell();
+      cell.textContent = value;
+      cell.className = index < 2 ? "text" : "";
+    });
+    row.title = name;
+  }
+}

@@ -1,0 +1,152 @@
+//! The files of a run, before any row is read: footers one after the other, then the plan.
+
+use daysum_core::decode::{Footer, FooterDecoder, FooterStep};
+use daysum_core::drive::{Plan, plan};
+use daysum_core::port::ObjectMeta;
+use daysum_core::schema::FactKind;
+use daysum_core::{Day, Error, Location, Lookups, Result as CoreResult};
+
+use crate::error::Told;
+use crate::reading::Reading;
+
+/// Longest range that is taken from the files themselves: a made-up date must not ask for a million days.
+const MOST_DAYS: i32 = 3660;
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum FilesStep {
+    /// Bytes of the current file.
+    Read(Reading),
+    /// A file is done, or known to be unreadable.
+    Went,
+    /// All are.
+    Done,
+}
+
+/// Files whose footers are being read.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    metas: Vec<ObjectMeta>,
+    found: Vec<CoreResult<Footer>>,
+    refused: Vec<Option<Told>>,
+    decoder: Option<FooterDecoder>,
+}
+
+impl Files {
+    pub(crate) fn add(&mut self, name: &str, size: f64, version: Option<String>) -> Result<(), Told> {
+        if name.is_empty() || !(0.0..=9e15).contains(&size) || size.fract() != 0.0 {
+            return Err(Told::config(format!("{name:?} of {size} bytes is no file")));
+        }
+        if self.metas.iter().any(|meta| meta.key == name) {
+            // Twice the same rows, or two files that no message could tell apart.
+            let at = Location::object(name);
+            return Err(
+                Told::new("overlap", format!("{name} is there twice; give each file its own name")).at(&at)
+            );
+        }
+        self.metas.push(ObjectMeta {
+            key: name.to_owned(),
+            size: size as u64,
+            version,
+            ..ObjectMeta::default()
+        });
+        self.refused.push(None);
+        Ok(())
+    }
+
+    pub(crate) fn refuse(&mut self, file: usize, error: Told) -> Result<(), Told> {
+        *self.refused.get_mut(file).ok_or_else(|| Told::config("no such file"))? = Some(error);
+        Ok(())
+    }
+
+    pub(crate) fn position(&self, name: &str) -> usize {
+        self.metas.iter().position(|meta| meta.key == name).unwrap_or_default()
+    }
+
+    /// Which file is being read.
+    pub(crate) fn current(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Goes on by one step.
+    pub(crate) fn step(&mut self) -> FilesStep {
+        let file = self.found.len();
+        let Some(meta) = self.metas.get(file) else { return FilesStep::Done };
+        if let Some(Some(told)) = self.refused.get(file) {
+            let at = Box::new(Location { row_group: told.row_group, ..Location::object(meta.key.as_str()) });
+            self.found.push(Err(Error::Format { at, reason: told.message.clone() }));
+            return FilesStep::Went;
+        }
+        let step = match &mut self.decoder {
+            Some(decoder) => decoder.step(),
+            None => FooterDecoder::new(meta).and_then(|decoder| self.decoder.insert(decoder).step()),
+        };
+        match step {
+            Ok(FooterStep::Need(ranges)) => return FilesStep::Read(Reading::new(ranges)),
+            Ok(FooterStep::Done(footer)) => self.found.push(Ok(*footer)),
+            Err(error) => self.found.push(Err(error)),
+        }
+        self.decoder = None;
+        FilesStep::Went
+    }
+
+    pub(crate) fn supply(&mut self, reading: Reading) {
+        let (ranges, bytes) = reading.finish();
+        if let Some(decoder) = &mut self.decoder
+            && let Err(error) = decoder.supply(ranges, bytes)
+        {
+            self.found.push(Err(error));
+            self.decoder = None;
+        }
+    }
+
+    /// The days that the files' own statistics span, where the lookups name none.
+    pub(crate) fn fill_range(&self, lookups: &mut Lookups) -> Result<(), Told> {
+        if lookups.year.is_some() || (lookups.start_date.is_some() && lookups.end_date.is_some()) {
+            return Ok(());
+        }
+        let (mut span, mut tables): (Option<(Day, Day)>, _) = (None, 0);
+        for footer in self.found.iter().flatten() {
+            let Some(kind) = footer.table().ok().and_then(|table| FactKind::of(table, footer.grain(), false))
+            else {
+                continue;
+            };
+            tables += 1;
+            for (first, last) in footer.row_groups(kind).into_iter().filter_map(|group| group.days) {
+                span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
+            }
+        }
+        // Without a single readable file any range does: each file says for itself what is wrong with it.
+        let nothing = (tables == 0).then_some((Day(0), Day(0)));
+        let Some((first, last)) = span.or(nothing) else {
+            return Err(Told::config("the files do not say which days they hold: give start and end"));
+        };
+        if last.0.saturating_sub(first.0) > MOST_DAYS {
+            return Err(Told::config(format!(
+                "the files say that they span {first} to {last}: give start and end"
+            )));
+        }
+        lookups.start_date.get_or_insert_with(|| first.to_string());
+        lookups.end_date.get_or_insert_with(|| last.to_string());
+        Ok(())
+    }
+
+    /// The first file that cannot be read, for runs that stop there.
+    pub(crate) fn first_error(&self) -> Option<Told> {
+        let files = self.metas.iter().zip(&self.found);
+        files.into_iter().find_map(|(meta, found)| Some(self.told(&meta.key, found.as_ref().err()?)))
+    }
+
+    /// An error of a file: what an earlier attempt said, if this is a file that was refused.
+    pub(crate) fn told(&self, name: &str, error: &Error) -> Told {
+        self.refused[self.position(name)].clone().unwrap_or_else(|| error.into())
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.metas.iter().map(|meta| meta.key.as_str())
+    }
+
+    pub(crate) fn plan(&mut self, lookups: &Lookups) -> CoreResult<Plan> {
+        plan(self.metas.iter().cloned().zip(self.found.drain(..)).collect(), lookups)
+    }
+}

@@ -1,0 +1,201 @@
+// What the interface promises besides numbers: sources, progress, cancelling, first looks, states.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, openAsBlob, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { DaysumError, encode, fold, overview, rows, summarize } from "daysum";
+
+import { assertSameBytes } from "./lib/compare.mjs";
+import { daysIn, filesBelow, golden, native, nativeDays } from "./lib/goldens.mjs";
+
+const month = golden("gen-small");
+const { lookups } = month;
+const expected = nativeDays(join(month.directory, "input"), join(month.directory, "params.json"));
+const bytesOf = (days) => new Map(days.map(({ day, arrow }) => [day, Buffer.from(arrow)]));
+
+let scratch;
+/** A file that is larger than its tail, so that reading it takes more than one range. */
+let large;
+before(() => {
+  scratch = mkdtempSync(join(tmpdir(), "daysum-"));
+  const generated = join(scratch, "generated");
+  native("generate", "--output", generated, "--rows", "200k", "--days", "1");
+  large = filesBelow(generated).reduce((a, b) => (a.data.length > b.data.length ? a : b));
+  if (large.data.length < 200_000) throw new Error(`${large.name} has only ${large.data.length} bytes`);
+});
+after(() => rmSync(scratch, { recursive: true }));
+
+test("blobs, buffers and slices are the same file", async () => {
+  const forms = [
+    async ({ name, path }) => ({ name, data: await openAsBlob(path) }),
+    async ({ name, data }) => ({ name, data: data.buffer.slice(data.byteOffset, data.byteOffset + data.length) }),
+    async ({ name, data }) => new File([data], name),
+    async ({ name, data }) => ({ name, size: data.length, slice: (start, end) => data.slice(start, end) }),
+    async ({ name, data }) => ({ name, size: data.length, slice: async (start, end) => data.slice(start, end).buffer }),
+  ];
+  for (const form of forms) {
+    const files = await Promise.all(month.files.map(form));
+    assertSameBytes(String(form), expected, bytesOf((await summarize(files, { lookups })).days));
+  }
+});
+
+test("kinds are told by columns where a file has only a name", async () => {
+  const bare = month.files.map(({ data }, index) => ({ name: `upload-${index}`, data }));
+  const { days, report } = await summarize(bare, { lookups });
+  assertSameBytes("bare names", expected, bytesOf(days));
+  const kinds = new Set(report.files.map(({ kind }) => kind));
+  for (const kind of ["node_labels", "namespace_labels"]) assert.ok(kinds.has(kind), `${kind} is among ${[...kinds]}`);
+});
+
+test("options stand in for the lookups file, and the files for the dates", async () => {
+  const options = {
+    enabledKeys: lookups.enabled_tag_keys,
+    costCategories: lookups.cost_categories.map((one) => ({ namespace: one.namespace, id: one.cost_category_id })),
+    nodes: lookups.nodes.map((one) => ({ node: one.node, resourceId: one.resource_id, role: one.node_role })),
+    clusterId: lookups.cluster_id,
+    clusterAlias: lookups.cluster_alias,
+    sourceUuid: lookups.source_uuid,
+    lookups: { report_period_id: lookups.report_period_id },
+  };
+  const { days, report } = await summarize(month.files, options);
+  assertSameBytes("options", expected, bytesOf(days));
+  assert.deepEqual(report.range, [days[0].day, days.at(-1).day]);
+  const one = await summarize(month.files, { ...options, start: days[1].day, end: days[1].day });
+  assert.deepEqual(one.days.map(({ day }) => day), [days[1].day]);
+});
+
+test("a file is read by ranges over HTTP, and a server that knows none is told apart", async (t) => {
+  const asked = [];
+  const server = createServer((request, response) => {
+    const file = [...month.files, large].find(({ name }) => request.url.endsWith(name));
+    if (!file) return response.writeHead(404).end();
+    if (request.url.startsWith("/whole/")) {
+      response.writeHead(200, { "content-length": 1e9 });
+      return response.write("PAR1");
+    }
+    const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range);
+    const start = from === "" ? Math.max(file.data.length - Number(to), 0) : Number(from);
+    const end = from === "" ? file.data.length : Number(to) + 1;
+    asked.push(end - start);
+    const changed = request.url.startsWith("/changing/") && from !== "";
+    response.writeHead(206, {
+      "content-range": `bytes ${start}-${end - 1}/${file.data.length}`,
+      etag: changed ? '"2"' : '"1"',
+    });
+    response.end(file.data.subarray(start, end));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.closeAllConnections() ?? server.close());
+  const base = `http://127.0.0.1:${server.address().port}`;
+
+  const urls = month.files.map(({ name }) => `${base}/${name}`);
+  assertSameBytes("URLs", expected, bytesOf((await summarize(urls, { lookups })).days));
+  assert.ok(asked.length >= month.files.length);
+
+  const code = async (url) => (await summarize([url]).catch((error) => error)).code;
+  assert.equal(await code(`${base}/whole/${large.name}`), "source");
+  assert.equal(await code(`${base}/absent`), "source");
+  asked.length = 0;
+  await summarize(`${base}/${large.name}`, { start: "2025-11-01", end: "2025-11-01" });
+  assert.ok(asked.length > 1, "more than one range");
+  assert.ok(Math.max(...asked) < large.data.length, "none is the whole file");
+  assert.equal(await code(`${base}/changing/${large.name}`), "source");
+});
+
+test("only ranges are read, and near ones together", async () => {
+  let reads = 0;
+  let read = 0;
+  const slice = (start, end) => ((reads += 1), (read += end - start), large.data.slice(start, end));
+  const { report } = await summarize({ name: large.name, size: large.data.length, slice });
+  assert.equal(report.bytesRead, read);
+  const groups = report.files[0].rowGroups;
+  assert.ok(groups > 0 && reads <= 2 + 2 * groups, `${reads} reads for ${groups} row groups of some 18 columns each`);
+  assert.ok(report.peakMemory < 128 * 2 ** 20, `${report.peakMemory} bytes`);
+});
+
+test("progress is told and ends with everything", async () => {
+  const told = [];
+  await summarize(month.files, { lookups, onProgress: (now) => told.push(now) });
+  const last = told.at(-1);
+  assert.ok(last.totalRows > 0 && last.rows === last.totalRows, JSON.stringify(last));
+  assert.ok(told.every((now, index) => index === 0 || now.rows >= told[index - 1].rows));
+});
+
+test("an abort ends the run, before it and within", async () => {
+  await assert.rejects(summarize(month.files, { lookups, signal: AbortSignal.abort() }), { name: "AbortError" });
+  const controller = new AbortController();
+  const options = { lookups, signal: controller.signal, onDay: () => controller.abort() };
+  await assert.rejects(summarize(month.files, options), { name: "AbortError" });
+  const slow = { name: "slow.parquet", size: 1e6, slice: () => new Promise((resolve) => setTimeout(resolve, 50)) };
+  await assert.rejects(summarize(slow, { lookups, signal: AbortSignal.timeout(5) }), { name: "TimeoutError" });
+  assertSameBytes("afterwards", expected, bytesOf((await summarize(month.files, { lookups })).days));
+});
+
+test("a row limit gives a first look, and says so", async () => {
+  const { days, report } = await summarize(month.files, { lookups, rowLimit: 100 });
+  assert.equal(report.firstLook, true);
+  assert.ok(days.length > 0 && report.rowsIn < (await summarize(month.files, { lookups })).report.rowsIn);
+  assert.equal((await summarize(month.files, { lookups, rowLimit: 1e9 })).report.firstLook, false);
+});
+
+test("a memory limit ends the run with its code", async () => {
+  const error = await summarize(month.files, { lookups, memoryLimit: 1000 }).catch((error) => error);
+  assert.ok(error instanceof DaysumError);
+  assert.equal(error.code, "memory");
+});
+
+test("a bad file holds back its days, the others are there", async () => {
+  const files = month.files.map((file) => ({ ...file }));
+  const bad = files.find(({ name }) => name.includes("pod_usage"));
+  bad.data = bad.data.slice(0, -10);
+  const error = await summarize(files, { lookups }).catch((error) => error);
+  assert.deepEqual([error.code, error.file], ["format", bad.name]);
+  const { days, report } = await summarize(files, { lookups, badFiles: "hold" });
+  assert.equal(report.quarantined[0].file, bad.name);
+  assert.ok(report.daysHeld.length > 0 && days.length > 0);
+  assert.ok(days.every(({ day }) => !report.daysHeld.includes(day)));
+});
+
+test("the same file twice is refused", async () => {
+  const error = await summarize([month.files[0], month.files[0]], { lookups }).catch((error) => error);
+  assert.deepEqual([error.code, error.file], ["overlap", month.files[0].name]);
+});
+
+test("daysum merge takes what was folded here", async () => {
+  const half = (file) => file.name.includes("pod_usage");
+  const { state, report } = await fold(month.files.filter(half), { lookups });
+  assert.equal(report.rowsIn, report.totalRows);
+  const here = join(scratch, "here.state");
+  writeFileSync(here, state);
+  const rest = join(scratch, "rest");
+  for (const file of month.files.filter((file) => !half(file))) {
+    mkdirSync(join(rest, file.name, ".."), { recursive: true });
+    writeFileSync(join(rest, file.name), file.data);
+  }
+  const params = join(month.directory, "params.json");
+  native("fold", rest, "--lookups", params, "--output", join(scratch, "there.state"));
+  native("merge", here, join(scratch, "there.state"), "--output", join(scratch, "all.state"));
+  const output = join(scratch, "days");
+  native("finalise", join(scratch, "all.state"), "--lookups", params, "--output", output, "--format", "arrow");
+  assertSameBytes("merged natively", expected, daysIn(output));
+  const holding = await fold(month.files, { lookups, badFiles: "hold" }).catch((error) => error);
+  assert.equal(holding.code, "config");
+});
+
+test("days become CSV, JSON and sums by namespace", async () => {
+  const { days } = await summarize(month.files, { lookups });
+  const all = await rows(days);
+  const csv = new TextDecoder().decode(await encode(days, "csv"));
+  assert.match(csv, /^"report_period_id","cluster_id"/);
+  assert.equal(csv.trimEnd().split("\r\n").length, all.length + 1);
+  const usage = (list, of) => list.reduce((sum, one) => sum + (of(one) ?? 0), 0);
+  const first = all.filter((row) => row.usage_start === days[0].day && row.infrastructure_usage_cost);
+  const { namespaces, cpuCapacity } = await overview(days[0]);
+  const told = namespaces.filter(({ unallocated }) => !unallocated);
+  const near = (a, b) => Math.abs(a - b) <= 1e-9 * Math.max(a, b);
+  assert.ok(near(usage(first, (row) => row.pod_usage_cpu_core_hours), usage(told, (one) => one.cpuUsage)));
+  assert.equal(cpuCapacity, Math.max(...first.map((row) => row.cluster_capacity_cpu_core_hours ?? 0)));
+});
