@@ -112,6 +112,11 @@ impl Selection {
         ]
     }
 
+    /// Whether the roles of nodes are given by flags.
+    pub(crate) fn names_nodes(&self) -> bool {
+        !self.node.is_empty()
+    }
+
     /// Puts the other flags over the lookups.
     pub(crate) fn complete(&self, lookups: &mut Lookups) {
         if !self.days.is_empty() {

@@ -11,6 +11,7 @@ mod inspect;
 mod logging;
 mod metrics;
 mod output;
+mod registry;
 mod report;
 mod run;
 mod show;

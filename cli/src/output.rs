@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use daysum_core::drive::Seen;
 use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, WriteScope};
 use daysum_core::rows::{RowsDigest, RowsFormat};
-use daysum_core::{Day, DaySummary, Result};
+use daysum_core::{Day, DaySummary, Month, NodeRole, Result};
 use daysum_io_postgres::{
-    Database, DayDiff, DayScope, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Schema,
-    SinkOptions,
+    Database, DayDiff, DayScope, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Registry,
+    RegistryChanges, Schema, SinkOptions,
 };
 use daysum_io_s3::{ObjectStoreSink, Place};
 
@@ -19,6 +19,7 @@ pub(crate) enum Output {
     Database {
         sink: Box<PostgresSink>,
         quarantine: Box<PostgresQuarantine>,
+        database: Box<Database>,
     },
     /// Nothing is written: days are compared with what is stored.
     Comparison {
@@ -36,7 +37,8 @@ impl Output {
     pub(crate) fn database(config: PostgresConfig, schema: Schema) -> Self {
         Self::Database {
             sink: Box::new(PostgresSink::new(config.clone(), schema.clone(), SinkOptions::default())),
-            quarantine: Box::new(PostgresQuarantine::new(config, schema)),
+            quarantine: Box::new(PostgresQuarantine::new(config.clone(), schema.clone())),
+            database: Box::new(Database::new(config, schema)),
         }
     }
 
@@ -121,6 +123,22 @@ impl Output {
                 differences.push((scope.day, diff));
                 Ok(Receipt { rows: day.rows.num_rows() as u64, unchanged, ..Receipt::default() })
             }
+        }
+    }
+
+    /// Brings koku's registry up to date; `None` where there is none.
+    pub(crate) async fn write_registry(&mut self, registry: &Registry) -> Result<Option<RegistryChanges>> {
+        match self {
+            Self::Database { database, .. } => database.upsert_registry(registry).await.map(Some),
+            Self::Files(_) | Self::Comparison { .. } => Ok(None),
+        }
+    }
+
+    /// The roles that the registry knows.
+    pub(crate) async fn nodes(&mut self, source_uuid: &str, month: Month) -> Result<Vec<NodeRole>> {
+        match self {
+            Self::Database { database, .. } => Ok(database.lookups(source_uuid, month).await?.nodes),
+            Self::Files(_) | Self::Comparison { .. } => Ok(Vec::new()),
         }
     }
 

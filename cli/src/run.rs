@@ -20,7 +20,7 @@ use daysum_core::port::{
     InputObject, ListRequest, ObjectMeta, Published, QuarantineEntry, RunId, Source, WriteScope,
 };
 use daysum_core::{Day, Error, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
-use daysum_io_postgres::{Database, Schema};
+use daysum_io_postgres::{Cluster, Database, Schema};
 use daysum_io_s3::{LocalSource, ObjectStoreSource, Place};
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -30,6 +30,7 @@ use crate::args::{Common, Selection};
 use crate::logging::BARS;
 use crate::metrics::Metrics;
 use crate::output::Output;
+use crate::registry;
 use crate::report::{Quarantined, Report, cpu_seconds, failure_code, peak_rss_bytes};
 
 /// What to read, and where to put the days.
@@ -70,6 +71,9 @@ pub(crate) struct RunArgs {
     /// Leaves days before this one alone, YYYY-MM-DD.
     #[arg(long, value_name = "DATE")]
     since: Option<Day>,
+    /// Also writes koku's registry of clusters, nodes, volumes and projects, before the summary: where koku does not run.
+    #[arg(long)]
+    registry: bool,
     #[command(flatten)]
     selection: Selection,
 }
@@ -197,6 +201,7 @@ fn load(common: &Common, args: &RunArgs) -> Result<Config> {
         ("run.report", args.report.clone()),
         ("metrics.textfile", args.metrics_file.clone()),
         ("metrics.listen", args.metrics_listen.clone()),
+        ("postgresql.registry", args.registry.then(|| "true".to_owned())),
     ]);
     let (config, notes) = common.load(&settings)?;
     for note in notes {
@@ -219,6 +224,10 @@ struct Job {
     published: BTreeSet<Day>,
     force: bool,
     since: Option<Day>,
+    /// Whether the registry is written before the summary.
+    registry: bool,
+    /// Whether neither a lookups file nor a flag names the roles.
+    roles_from_database: bool,
     /// What this run sees, as the next one will want to know it.
     seen: Option<Seen>,
     /// Keys of objects whose footer could be read.
@@ -235,6 +244,11 @@ impl Job {
             config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
         let source = open(input.expose(), config)?;
         let output = match (&config.run.output, database) {
+            (Some(_), _) if args.registry => {
+                return Err(wrong(
+                    "--registry writes tables of a database: give --database URL and no --output",
+                ));
+            }
             (Some(output), _) => {
                 let place = Place::open(output.expose(), &config.s3.store())?;
                 Output::files(place, config.run.format.parse()?)
@@ -272,6 +286,8 @@ impl Job {
             published: BTreeSet::new(),
             force: args.force,
             since: args.since,
+            registry: config.postgresql.registry,
+            roles_from_database: config.run.lookups.is_none() && !args.selection.names_nodes(),
             seen: None,
             readable: BTreeSet::new(),
         })
@@ -289,7 +305,9 @@ impl Job {
     }
 
     fn fingerprint(&self) -> String {
-        format!("{}-{}", self.fold.fingerprint(), self.policy.fingerprint())
+        // A database whose registry is not written yet is no finished work.
+        let registry = if self.registry { "-registry" } else { "" };
+        format!("{}-{}{registry}", self.fold.fingerprint(), self.policy.fingerprint())
     }
 
     fn source_uuid(&self) -> String {
@@ -307,14 +325,18 @@ impl Job {
         let published = self.output.published(&self.source_uuid(), first, last).await?;
         self.published = published.iter().map(|day| day.scope.day).collect();
         report.objects = objects.len() as u64;
-        let seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
+        let mut seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
             tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
             report.days_unchanged = days.into_iter().filter(|day| self.is_asked(*day)).collect();
             return Ok(Schedule::new(Plan::default(), self.fold.clone()));
         }
+        let mut plan = self.footers(objects.clone()).await?;
+        if self.registry && purpose == Purpose::Publish {
+            self.write_registry(&plan).await?;
+            seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
+        }
         self.seen = Some(seen);
-        let mut plan = self.footers(objects).await?;
         self.readable = plan.objects.iter().map(|object| object.meta.key.clone()).collect();
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         for bad in &plan.unreadable {
@@ -345,6 +367,24 @@ impl Job {
             "planned"
         );
         Ok(schedule)
+    }
+
+    /// Brings the registry up to date, and takes the roles from it that it has now.
+    async fn write_registry(&mut self, plan: &Plan) -> Result<()> {
+        let cluster = Cluster {
+            source_uuid: self.source_uuid(),
+            cluster_id: self.lookups.cluster_id.clone(),
+            cluster_alias: self.lookups.cluster_alias.clone(),
+        };
+        let registry = registry::read(&*self.source, &plan.objects, self.fold.range(), cluster).await?;
+        let Some(changes) = self.output.write_registry(&registry).await? else { return Ok(()) };
+        tracing::info!(nodes = registry.nodes.len(), ?changes, "wrote the registry");
+        if self.roles_from_database {
+            let month = self.fold.range().0.month();
+            self.lookups.nodes = self.output.nodes(&self.source_uuid(), month).await?;
+            self.policy = Policy::new(&self.lookups, PolicyOptions::default())?;
+        }
+        Ok(())
     }
 
     /// The published days, where the last complete run saw what this one sees.
@@ -611,7 +651,8 @@ async fn ensure_period(
 pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
     if input.contains("://") {
         let place = Place::open(input, &config.s3.store())?;
-        return Ok(Arc::new(ObjectStoreSource::new(place)));
+        let source = ObjectStoreSource::new(place);
+        return Ok(Arc::new(if config.policy.dedupe { source.with_metadata() } else { source }));
     }
     Ok(Arc::new(LocalSource::new(input)?))
 }

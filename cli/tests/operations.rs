@@ -7,10 +7,12 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
 use daysum_tests::command::{self, Daysum, copy_into, golden, parquet_below, text};
 use daysum_tests::fixture::{self, Fixture, PodRow};
-use daysum_tests::golden::Golden;
-use daysum_tests::postgres::{SCHEMA, shared};
+use daysum_tests::golden::{Golden, read_parquet};
+use daysum_tests::postgres::{SCHEMA, database, shared};
 use daysum_tests::s3::{BUCKET, Fault, S3Server};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -382,4 +384,97 @@ fn a_bad_row_holds_back_its_day_whatever_happens_to_bad_files() {
         assert_eq!(written.len(), 1);
         assert!(text(&written[0]).ends_with("2025-02-02.parquet"), "{written:?}");
     }
+}
+
+#[test]
+fn dedupe_keeps_the_manifest_that_covers_more_of_the_day() {
+    let work = TempDir::new().expect("a directory");
+    let s3 = S3Server::start();
+    let mut fixture = Fixture::base();
+    fixture.rows_per_file = 1;
+    for (manifest, hours, cpu) in [("7", "12", 3600.0), ("10", "24", 7200.0)] {
+        fixture.daily_pods = vec![PodRow { cpu: [Some(cpu); 4], ..fixture::pod() }];
+        for mut file in fixture.files() {
+            let table = if file.key.contains("_daily") { "d" } else { "h" };
+            // s3s-fs names the metadata by the whole key, so that keys must be short.
+            file.key = format!("{table}/{manifest}.parquet");
+            let told =
+                [("manifestid", manifest), ("reportdatestart", "2025-02-01"), ("reportnumhours", hours)];
+            s3.upload_with("twice", &file, &told);
+        }
+    }
+    let lookups = work.path().join("lookups.json");
+    fs::write(&lookups, serde_json::to_vec(&fixture.lookups).expect("JSON")).expect("writable");
+    let input = format!("s3://{BUCKET}/twice");
+    let usage = |dedupe: &str| {
+        let output = work.path().join(dedupe);
+        let run = ["run", &input, "--lookups", text(&lookups), "--output", text(&output)];
+        let variables = [&s3.variables()[..], &[("DAYSUM_POLICY_DEDUPE", dedupe.to_owned())]].concat();
+        DAYSUM.ends_with(0, &run, &variables);
+        let rows = read_parquet(fs::read(&parquet_below(&output)[0]).expect("a day").into());
+        let pods = rows["data_source"].as_string::<i32>().iter().position(|kind| kind == Some("Pod"));
+        rows["pod_usage_cpu_core_hours"].as_primitive::<Float64Type>().value(pods.expect("a pod row"))
+    };
+    assert_eq!(usage("false"), 3.0, "koku's SQL never deduplicates");
+    assert_eq!(usage("true"), 2.0);
+}
+
+#[test]
+fn the_registry_is_filled_before_the_summary_needs_it() {
+    let work = TempDir::new().expect("a directory");
+    let database = database();
+    let url = shared().url(&database);
+    let mut fixture = Fixture::with_storage();
+    fixture.node_labels = vec![
+        fixture::labels("n1", r#"{"node_role_kubernetes_io": "infra", "kubernetes_io_arch": "AMD64"}"#),
+        fixture::labels("n2", "{}"),
+    ];
+    let on = |node: &str, namespace: &str| PodRow {
+        node: fixture::text(node),
+        namespace: fixture::text(namespace),
+        resource_id: fixture::text(&format!("i-{node}")),
+        ..fixture::pod()
+    };
+    fixture.set_pods([on("n1", "ns"), on("n2", "openshift-kube-apiserver"), on("unlabelled", "ns")]);
+    for file in fixture.files() {
+        let path = work.path().join("input").join(&file.key);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("directories can be made");
+        fs::write(path, &file.bytes).expect("writable");
+    }
+    let (input, report) = (work.path().join("input"), work.path().join("report.json"));
+    let source = fixture.lookups.source_uuid.as_str();
+    let run = |more: &[&str]| {
+        let of = ["--source", source, "--month", "2025-02", "--cluster-id", "c", "--cluster-alias", "a"];
+        let to = ["--database", &url, "--schema", SCHEMA, "--report", text(&report)];
+        DAYSUM.ends(0, &[&["run", text(&input)], &of[..], &to, more].concat());
+        serde_json::from_slice::<Value>(&fs::read(&report).expect("a report")).expect("JSON")
+    };
+    let namespaces = || {
+        let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+        let sql =
+            format!("SELECT node, namespace FROM {table} WHERE namespace LIKE '% unallocated' ORDER BY 1");
+        shared().sql(&database, &sql)
+    };
+    run(&[]);
+    assert_eq!(namespaces(), "", "nobody knows a role");
+    assert_eq!(run(&[])["bytes_read"], 0);
+    run(&["--registry"]);
+    assert_eq!(namespaces(), "n1|Platform unallocated\nn2|Platform unallocated");
+    let stored = |columns: &str, table: &str| {
+        shared().sql(&database, &format!("SELECT {columns} FROM {SCHEMA}.reporting_ocp_{table} ORDER BY 1"))
+    };
+    let nodes = stored("node, resource_id, node_role, architecture, node_capacity_cpu_cores", "nodes");
+    assert_eq!(nodes, "n1|i-n1|infra|amd64|4.00\nn2|i-n2|master||4.00");
+    assert_eq!(
+        stored("persistent_volume, persistent_volume_claim, csi_volume_handle", "pvcs"),
+        "pv|pvc|vol-1"
+    );
+    assert_eq!(stored("project", "projects"), "ns\nopenshift-kube-apiserver");
+    assert_eq!(stored("cluster_id, cluster_alias", "clusters"), "c|a");
+    assert_eq!(run(&["--registry"])["bytes_read"], 0);
+
+    let files = ["--registry", "--output", text(work.path())];
+    let said = DAYSUM
+        .ends(2, &[&["run", text(&input), "--source", source, "--month", "2025-02"], &files[..]].concat());
+    assert!(said.contains("--registry writes tables of a database"), "{said}");
 }

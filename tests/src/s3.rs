@@ -18,7 +18,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use object_store::ObjectStoreExt;
+use object_store::{Attribute, AttributeValue, Attributes, ObjectStoreExt, PutOptions};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tempfile::TempDir;
@@ -133,6 +133,21 @@ impl S3Server {
     /// Puts files below a prefix, through S3.
     pub fn upload(&self, prefix: &str, files: &[InputFile]) {
         upload(&self.runtime, &self.place(prefix), files);
+    }
+
+    /// Puts one object below a prefix, with user metadata.
+    pub fn upload_with(&self, prefix: &str, file: &InputFile, metadata: &[(&'static str, &str)]) {
+        let place = self.place(prefix);
+        let path = object_store::path::Path::parse(format!("{}/{}", place.prefix, file.key));
+        let path = path.expect("keys of tests are sound");
+        let attributes: Attributes = metadata
+            .iter()
+            .map(|(name, value)| {
+                (Attribute::Metadata((*name).into()), AttributeValue::from((*value).to_owned()))
+            })
+            .collect();
+        let put = place.store.put_opts(&path, file.bytes.clone().into(), PutOptions::from(attributes));
+        self.runtime.block_on(put).expect("the server takes objects");
     }
 
     /// Puts files into the bucket's directory: s3s-fs names its own files by the whole key, which a long key

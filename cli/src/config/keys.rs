@@ -130,7 +130,12 @@ pub(super) const KEYS: &[Key] = &[
         "hold-day",
         "an unreadable object",
     ),
-    obeyed("policy.bad_row", Choice(&["hold-day", "skip-and-report"]), &[], "hold-day", "an unreadable row"),
+    idle(
+        "policy.bad_row",
+        Choice(&["hold-day", "skip-and-report"]),
+        &[],
+        "a row that cannot be counted always holds back its day: without it the sums would be too small",
+    ),
     obeyed("policy.malformed_labels", Choice(&["refuse", "empty"]), &[], "refuse", "labels that are none"),
     obeyed(
         "policy.dedupe",

@@ -52,8 +52,6 @@ pub enum OnBad {
 pub struct Policy {
     /// An unreadable object.
     pub bad_file: OnBad,
-    /// An unreadable row.
-    pub bad_row: OnBad,
     /// Label text that is neither JSON nor a pipe string.
     pub malformed_labels: OnMalformed,
     /// Whether one manifest per day is kept by object metadata.
@@ -223,7 +221,6 @@ impl Config {
             },
             policy: Policy {
                 bad_file: on_bad("policy.bad_file"),
-                bad_row: on_bad("policy.bad_row"),
                 malformed_labels: match choice("policy.malformed_labels") {
                     Some("empty") => OnMalformed::Empty,
                     _ => OnMalformed::Refuse,

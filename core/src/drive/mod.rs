@@ -16,6 +16,7 @@
 //! # }).expect("an empty source is summarised");
 //! ```
 
+mod dedupe;
 mod plan;
 mod schedule;
 mod seen;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 
+pub use dedupe::dedupe;
 pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
 pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
@@ -87,7 +89,8 @@ pub async fn stream(
     Ok(counts)
 }
 
-/// The Parquet objects below `request` that can concern the lookups, by key (SPEC 1.2).
+/// The Parquet objects below `request` that can concern the lookups, by key (SPEC 1.2). Where the source lists user
+/// metadata too, because it was asked for, [`dedupe`] keeps one manifest per day.
 pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
     let mut objects = Vec::new();
     let mut listed = source.list(request);
@@ -97,7 +100,7 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
         }
     }
     objects.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(objects)
+    Ok(dedupe(objects))
 }
 
 /// The plan of everything below `request`. The first object that cannot be read is the error.
