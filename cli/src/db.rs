@@ -9,7 +9,7 @@ use daysum_io_postgres::{
 };
 
 use crate::args::{Common, Selection};
-use crate::run::{runtime, tenant, wrong};
+use crate::setup::{runtime, tenant, wrong};
 
 /// The tables themselves.
 #[derive(Debug, Subcommand)]

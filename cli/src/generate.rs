@@ -9,7 +9,7 @@ use clap::Args;
 use daysum::synth::{Shape, generate};
 use daysum_core::{Day, Error, Result};
 
-use crate::run::wrong;
+use crate::setup::wrong;
 
 /// How large, and where.
 #[derive(Debug, Args)]

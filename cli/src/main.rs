@@ -8,12 +8,15 @@ mod bench;
 mod db;
 mod generate;
 mod inspect;
+mod job;
 mod logging;
 mod metrics;
 mod output;
+mod publish;
 mod registry;
 mod report;
 mod run;
+mod setup;
 mod show;
 mod states;
 

@@ -14,7 +14,7 @@ use daysum_io_s3::Place;
 
 use crate::args::{Common, Selection};
 use crate::output::Output;
-use crate::run::{lookups_of, open, runtime, wrong};
+use crate::setup::{lookups_of, open, runtime, wrong};
 
 /// What to fold.
 #[derive(Debug, Args)]

@@ -1,0 +1,250 @@
+//! One run: what it holds on to, and how it finds out what is to be done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use daysum::config::{Config, OnBad};
+use daysum::counting::Counting;
+use daysum::engine::Options;
+use daysum_core::drive::{self, Plan, Schedule, Seen};
+use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source};
+use daysum_core::{Day, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
+use daysum_io_postgres::Cluster;
+use daysum_io_s3::Place;
+use futures::StreamExt;
+
+use crate::output::Output;
+use crate::publish::{entry, quarantined};
+use crate::registry;
+use crate::report::Report;
+use crate::run::RunArgs;
+use crate::setup::{ensure_period, lookups_of, open, tenant, wrong};
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Days are replaced.
+    Publish,
+    /// Nothing is written.
+    Look,
+}
+
+/// Everything that a run holds on to.
+pub(crate) struct Job {
+    pub(crate) source: Arc<Counting<Arc<dyn Source>>>,
+    pub(crate) lookups: Lookups,
+    pub(crate) fold: Arc<FoldConfig>,
+    pub(crate) policy: Policy,
+    pub(crate) output: Output,
+    pub(crate) options: Options,
+    pub(crate) reads: usize,
+    pub(crate) run: RunId,
+    /// Days that the ledger has rows of.
+    pub(crate) published: BTreeSet<Day>,
+    pub(crate) force: bool,
+    pub(crate) since: Option<Day>,
+    /// Whether the registry is written before the summary.
+    pub(crate) registry: bool,
+    /// Whether neither a lookups file nor a flag names the roles.
+    pub(crate) roles_from_database: bool,
+    /// What this run sees, as the next one will want to know it.
+    pub(crate) seen: Option<Seen>,
+    /// Keys of objects whose footer could be read.
+    pub(crate) readable: BTreeSet<String>,
+}
+
+impl Job {
+    pub(crate) async fn prepare(config: &Config, args: &RunArgs, purpose: Purpose) -> Result<Self> {
+        let database = config.postgresql.connection()?;
+        let mut lookups = lookups_of(config, &args.selection, database.clone()).await?;
+        let fold =
+            FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
+        let input =
+            config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
+        let source = open(input.expose(), config)?;
+        let output = match (&config.run.output, database) {
+            (Some(_), _) if args.registry => {
+                return Err(wrong(
+                    "--registry writes tables of a database: give --database URL and no --output",
+                ));
+            }
+            (Some(output), _) => {
+                let place = Place::open(output.expose(), &config.s3.store())?;
+                Output::files(place, config.run.format.parse()?)
+            }
+            (None, Some(database)) => {
+                let schema = tenant(lookups.schema.as_deref())?;
+                match purpose {
+                    Purpose::Publish => {
+                        ensure_period(&mut lookups, &fold, &database, &schema).await?;
+                        Output::database(database, schema)
+                    }
+                    Purpose::Look => Output::comparison(database, schema),
+                }
+            }
+            (None, None) => return Err(wrong("no output: give --output DIR or --database URL")),
+        };
+        let threads = config.run.threads.and_then(NonZeroUsize::new);
+        let limit = config.run.memory_limit.unwrap_or(256 << 20);
+        Ok(Self {
+            source: Arc::new(Counting::new(source)),
+            policy: Policy::new(&lookups, PolicyOptions::default())?,
+            fold: Arc::new(fold),
+            lookups,
+            output,
+            options: Options {
+                threads: threads
+                    .or_else(|| std::thread::available_parallelism().ok())
+                    .unwrap_or(NonZeroUsize::MIN),
+                in_flight: limit / 4,
+                in_memory: config.run.in_memory,
+                skip_unreadable: config.policy.bad_file == OnBad::SkipAndReport,
+            },
+            reads: config.run.reads.unwrap_or(16),
+            run: RunId(uuid::Uuid::new_v4().to_string()),
+            published: BTreeSet::new(),
+            force: args.force,
+            since: args.since,
+            registry: config.postgresql.registry,
+            roles_from_database: config.run.lookups.is_none() && !args.selection.names_nodes(),
+            seen: None,
+            readable: BTreeSet::new(),
+        })
+    }
+
+    pub(crate) fn report(&self, config: &Config) -> Report {
+        Report {
+            daysum_version: env!("CARGO_PKG_VERSION"),
+            run: self.run.0.clone(),
+            source: self.lookups.source_uuid.to_lowercase(),
+            mode: if config.run.in_memory { "in-memory" } else { "streaming" },
+            threads: self.options.threads.get(),
+            ..Report::default()
+        }
+    }
+
+    pub(crate) fn fingerprint(&self) -> String {
+        // A database whose registry is not written yet is no finished work.
+        let registry = if self.registry { "-registry" } else { "" };
+        format!("{}-{}{registry}", self.fold.fingerprint(), self.policy.fingerprint())
+    }
+
+    pub(crate) fn source_uuid(&self) -> String {
+        self.lookups.source_uuid.to_lowercase()
+    }
+
+    pub(crate) fn is_asked(&self, day: Day) -> bool {
+        self.since.is_none_or(|since| day >= since)
+    }
+
+    /// Lists, reads footers, and leaves out what is published already.
+    pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
+        let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
+        let (first, last) = self.fold.range();
+        let published = self.output.published(&self.source_uuid(), first, last).await?;
+        self.published = published.iter().map(|day| day.scope.day).collect();
+        report.objects = objects.len() as u64;
+        let mut seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
+        if let Some(days) = self.nothing_new(&seen, &published).await? {
+            tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
+            report.days_unchanged = days.into_iter().filter(|day| self.is_asked(*day)).collect();
+            return Ok(Schedule::new(Plan::default(), self.fold.clone()));
+        }
+        let mut plan = self.footers(objects.clone()).await?;
+        if self.registry && purpose == Purpose::Publish {
+            self.write_registry(&plan).await?;
+            seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
+        }
+        self.seen = Some(seen);
+        self.readable = plan.objects.iter().map(|object| object.meta.key.clone()).collect();
+        plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
+        for bad in &plan.unreadable {
+            let days = bad.days.unwrap_or((first, last));
+            tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
+            let entry = entry(&bad.error, Some(&bad.meta), Some(days), &self.lookups, &self.run);
+            if purpose == Purpose::Publish {
+                self.output.quarantine(&entry).await?;
+            }
+            report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
+        }
+        if self.options.skip_unreadable {
+            plan.unreadable.clear(); // told above; they hold nothing back
+        }
+        let mut schedule = Schedule::new(plan, self.fold.clone());
+        report.days_held.extend(schedule.held().iter().filter(|day| self.is_asked(**day)));
+        let inputs = schedule.inputs();
+        let unchanged = self.unchanged(&published, &inputs);
+        let unchanged: BTreeSet<Day> = unchanged.difference(schedule.held()).copied().collect();
+        schedule.skip(&unchanged);
+        schedule.skip(&inputs.into_keys().filter(|day| !self.is_asked(*day)).collect());
+        report.days_unchanged = unchanged.into_iter().filter(|day| self.is_asked(*day)).collect();
+        tracing::info!(
+            objects = report.objects,
+            row_groups = schedule.units().len(),
+            days_kept = report.days_unchanged.len(),
+            days_held = report.days_held.len(),
+            "planned"
+        );
+        Ok(schedule)
+    }
+
+    /// Brings the registry up to date, and takes the roles from it that it has now.
+    async fn write_registry(&mut self, plan: &Plan) -> Result<()> {
+        let cluster = Cluster {
+            source_uuid: self.source_uuid(),
+            cluster_id: self.lookups.cluster_id.clone(),
+            cluster_alias: self.lookups.cluster_alias.clone(),
+        };
+        let registry = registry::read(&*self.source, &plan.objects, self.fold.range(), cluster).await?;
+        let Some(changes) = self.output.write_registry(&registry).await? else { return Ok(()) };
+        tracing::info!(nodes = registry.nodes.len(), ?changes, "wrote the registry");
+        if self.roles_from_database {
+            let month = self.fold.range().0.month();
+            self.lookups.nodes = self.output.nodes(&self.source_uuid(), month).await?;
+            self.policy = Policy::new(&self.lookups, PolicyOptions::default())?;
+        }
+        Ok(())
+    }
+
+    /// The published days, where the last complete run saw what this one sees.
+    async fn nothing_new(&mut self, seen: &Seen, published: &[Published]) -> Result<Option<BTreeSet<Day>>> {
+        if self.force {
+            return Ok(None);
+        }
+        let (first, last) = self.fold.range();
+        let before = self.output.seen(&self.source_uuid(), first, last).await?;
+        Ok(before.and_then(|before| before.nothing_new(seen, published)))
+    }
+
+    /// The days whose rows were computed by this version and configuration, from these very inputs.
+    fn unchanged(&self, published: &[Published], inputs: &BTreeMap<Day, Vec<InputObject>>) -> BTreeSet<Day> {
+        let fingerprint = self.fingerprint();
+        published
+            .iter()
+            .filter(|_| !self.force)
+            .filter(|day| {
+                day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
+            })
+            .filter(|day| inputs.get(&day.scope.day) == Some(&day.scope.inputs))
+            .map(|day| day.scope.day)
+            .collect()
+    }
+
+    async fn footers(&self, objects: Vec<ObjectMeta>) -> Result<Plan> {
+        let mut read = futures::stream::iter(objects)
+            .map(|object| async {
+                let footer = drive::read_footer(&*self.source, &object).await;
+                (object, footer)
+            })
+            .buffered(self.reads);
+        let mut files = Vec::new();
+        while let Some((object, footer)) = read.next().await {
+            match footer {
+                Err(error) if error.is_retryable() => return Err(error),
+                footer => files.push((object, footer)),
+            }
+        }
+        drive::plan(files, &self.lookups)
+    }
+}

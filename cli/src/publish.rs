@@ -1,0 +1,183 @@
+//! From a schedule to published days: what is whole is written, what is bad is put aside, and what was done is
+//! remembered for the next run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use daysum::engine::{self, Event, Rejected};
+use daysum_core::drive::Schedule;
+use daysum_core::port::{InputObject, ObjectMeta, QuarantineEntry, RunId, WriteScope};
+use daysum_core::{Day, Error, FoldConfig, Lookups, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Runtime;
+
+use crate::job::Job;
+use crate::logging::BARS;
+use crate::output::Output;
+use crate::report::{Quarantined, Report};
+
+impl Job {
+    /// Folds and publishes; `show` sees the report after every step.
+    pub(crate) fn fold(
+        &mut self,
+        mut schedule: Schedule,
+        runtime: &Runtime,
+        report: &mut Report,
+        show: impl Fn(&Report),
+    ) -> Result<()> {
+        let inputs = schedule.inputs();
+        let fingerprint = self.fingerprint();
+        let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
+        let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
+        let outcome =
+            engine::run(source.clone(), &mut schedule, fold, policy, options, runtime.handle(), |event| {
+                match event {
+                    Event::Folded { rows } => {
+                        bar.inc(rows);
+                        report.rows_folded += rows;
+                    }
+                    Event::Day(day) if day.rows.num_rows() == 0 && !output.may_hold(day.day, published) => {}
+                    Event::Day(day) => {
+                        let started = Instant::now();
+                        let scope = WriteScope {
+                            source_uuid: lookups.source_uuid.to_lowercase(),
+                            report_period_id: lookups.report_period_id,
+                            day: day.day,
+                            inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
+                            fingerprint: fingerprint.clone(),
+                            run: run.clone(),
+                        };
+                        match runtime.block_on(output.publish(&scope, &day)) {
+                            Ok(receipt) => {
+                                let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
+                                tracing::info!(day = %day.day, rows, rewritten, "published");
+                                report.add_day(&day, &receipt);
+                            }
+                            Err(error) if error.is_retryable() => return Err(error),
+                            Err(error) => {
+                                let rejected =
+                                    Rejected { unit: None, days: (day.day, day.day), held: true, error };
+                                reject(rejected, report, output, lookups, fold, run, runtime)?;
+                            }
+                        }
+                        report.seconds.write += started.elapsed().as_secs_f64();
+                    }
+                    Event::Rejected(rejected) => {
+                        reject(rejected, report, output, lookups, fold, run, runtime)?
+                    }
+                }
+                report.bytes_read = source.bytes();
+                show(report);
+                Ok(())
+            });
+        bar.finish_and_clear();
+        let outcome = outcome?;
+        report.seconds.fold = outcome.fold.as_secs_f64();
+        report.seconds.finalise = outcome.finalise.as_secs_f64();
+        report.add_counts(&outcome.counts)?;
+        runtime.block_on(self.forget_recovered(report, &inputs))?;
+        runtime.block_on(self.remember(report, &inputs));
+        Ok(())
+    }
+
+    /// Takes out of the quarantine what this run has read in full: neither bad again, nor of a day that was skipped.
+    async fn forget_recovered(
+        &mut self,
+        report: &Report,
+        inputs: &BTreeMap<Day, Vec<InputObject>>,
+    ) -> Result<()> {
+        let bad = report.quarantined.iter().filter_map(|bad| bad.object.as_deref());
+        let skipped = inputs
+            .iter()
+            .filter(|(day, _)| report.days_unchanged.contains(day) || !self.is_asked(**day))
+            .flat_map(|(_, inputs)| inputs.iter().map(|input| input.key.as_str()));
+        let unread: BTreeSet<&str> = bad.chain(skipped).collect();
+        let mut read: BTreeSet<&str> =
+            self.readable.iter().map(String::as_str).filter(|key| !unread.contains(key)).collect();
+        if report.days_held.is_empty() && self.since.is_none() {
+            read.insert(""); // a day that could not be finished has no object
+        }
+        self.output.recovered(&self.lookups.source_uuid.to_lowercase(), &read).await
+    }
+
+    /// Tells the next run what this one saw, where nothing was held back, left out or not asked for.
+    async fn remember(&mut self, report: &Report, inputs: &BTreeMap<Day, Vec<InputObject>>) {
+        let Some(mut seen) = self.seen.take() else { return };
+        if !report.days_held.is_empty() || !report.quarantined.is_empty() || self.since.is_some() {
+            return;
+        }
+        for (day, inputs) in inputs {
+            if report.days.contains(day) || report.days_unchanged.contains(day) {
+                seen.add_day(*day, inputs);
+            }
+        }
+        let (first, last) = self.fold.range();
+        if let Err(error) = self.output.remember(&self.source_uuid(), first, last, &seen).await {
+            tracing::warn!(%error, "the next run will read all footers again");
+        }
+    }
+}
+
+fn reject(
+    rejected: Rejected,
+    report: &mut Report,
+    output: &mut Output,
+    lookups: &Lookups,
+    fold: &FoldConfig,
+    run: &RunId,
+    runtime: &Runtime,
+) -> Result<()> {
+    let Rejected { unit, days, held, error } = rejected;
+    let object = unit.as_ref().map(|unit| &unit.object.meta);
+    let rows = unit.as_ref().map_or(0, |unit| unit.row_group.rows);
+    report.rows_in += rows;
+    report.rows_quarantined += rows;
+    if held {
+        report.days_held.extend(days.0.through(days.1).filter(|day| fold.wants(*day)));
+    }
+    let row_group = unit.as_ref().map(|unit| unit.row_group.index);
+    tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");
+    report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
+    runtime.block_on(output.quarantine(&entry(&error, object, Some(days), lookups, run)))
+}
+
+pub(crate) fn quarantined(
+    error: &Error,
+    object: Option<&ObjectMeta>,
+    row_group: Option<u32>,
+    days: Option<(Day, Day)>,
+) -> Quarantined {
+    Quarantined {
+        object: object.map(|object| object.key.clone()),
+        row_group,
+        code: error.code(),
+        reason: error.to_string(),
+        first_day: days.map(|days| days.0),
+        last_day: days.map(|days| days.1),
+    }
+}
+
+pub(crate) fn entry(
+    error: &Error,
+    object: Option<&ObjectMeta>,
+    days: Option<(Day, Day)>,
+    lookups: &Lookups,
+    run: &RunId,
+) -> QuarantineEntry {
+    let days = days.map(|(first, last)| first.through(last).collect());
+    QuarantineEntry {
+        source_uuid: lookups.source_uuid.to_lowercase(),
+        object: object.map(|object| object.key.clone()).unwrap_or_default(),
+        version: object.and_then(|object| object.version.clone()),
+        code: error.code().to_owned(),
+        reason: error.to_string(),
+        days: days.unwrap_or_default(),
+        run: run.0.clone(),
+    }
+}
+
+fn progress(rows: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows  {per_sec}  {eta} left")
+        .expect("the template is sound");
+    BARS.add(ProgressBar::new(rows).with_style(style)) // draws on a terminal only
+}

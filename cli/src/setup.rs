@@ -1,0 +1,96 @@
+//! What commands need before they can start: lookups, an input, a tenant, a runtime.
+
+use std::sync::Arc;
+
+use daysum::config::Config;
+use daysum_core::port::Source;
+use daysum_core::{Error, FoldConfig, Lookups, Result};
+use daysum_io_postgres::{Database, Schema};
+use daysum_io_s3::{LocalSource, ObjectStoreSource, Place};
+use tokio::runtime::Runtime;
+
+use crate::args::Selection;
+
+/// The lookups file, or what the database answers, or nothing: then flags and settings must say it all.
+pub(crate) async fn lookups_of(
+    config: &Config,
+    selection: &Selection,
+    database: Option<daysum_io_postgres::PostgresConfig>,
+) -> Result<Lookups> {
+    let mut lookups = match (&config.run.lookups, database) {
+        (Some(path), _) => {
+            let json = std::fs::read(path)
+                .map_err(|error| wrong(&format!("cannot read the lookups {}: {error}", path.display())))?;
+            Lookups::from_json(&json)?
+        }
+        (None, Some(database)) => {
+            let mut asked = Lookups::default();
+            config.complete(&mut asked);
+            let schema = tenant(asked.schema.as_deref())?;
+            let (first, last) = asked.range()?;
+            if first.month() != last.month() {
+                return Err(wrong("a report period is one month: give --month, or a range within a month"));
+            }
+            let mut answered =
+                Database::new(database, schema).lookups(&asked.source_uuid, first.month()).await?;
+            answered.schema = asked.schema;
+            answered
+        }
+        (None, None) => Lookups { storage_exists: true, ..Lookups::default() },
+    };
+    config.complete(&mut lookups);
+    selection.complete(&mut lookups);
+    for key in lookups.unknown.keys() {
+        tracing::warn!("lookups: {key:?} is not known and has no effect");
+    }
+    Ok(lookups)
+}
+
+/// Rows of a database belong to a report period. koku makes it; without koku the cluster's name is enough.
+pub(crate) async fn ensure_period(
+    lookups: &mut Lookups,
+    fold: &FoldConfig,
+    database: &daysum_io_postgres::PostgresConfig,
+    schema: &Schema,
+) -> Result<()> {
+    if lookups.report_period_id.is_some() {
+        return Ok(());
+    }
+    let month = fold.range().0.month();
+    if lookups.cluster_id.is_empty() {
+        return Err(wrong(&format!(
+            "{} has no report period for source {} and {month}: koku makes it; without koku give --cluster-id",
+            schema.name(),
+            lookups.source_uuid
+        )));
+    }
+    let (cluster, alias) = (lookups.cluster_id.clone(), lookups.cluster_alias.clone());
+    let mut database = Database::new(database.clone(), schema.clone());
+    let id = database.ensure_report_period(&lookups.source_uuid, month, &cluster, &alias).await?;
+    lookups.report_period_id = Some(id);
+    Ok(())
+}
+
+/// A directory is read without the detour over a runtime; everything else is an object store.
+pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
+    if input.contains("://") {
+        let place = Place::open(input, &config.s3.store())?;
+        let source = ObjectStoreSource::new(place);
+        return Ok(Arc::new(if config.policy.dedupe { source.with_metadata() } else { source }));
+    }
+    Ok(Arc::new(LocalSource::new(input)?))
+}
+
+pub(crate) fn runtime() -> Result<Runtime> {
+    Runtime::new()
+        .map_err(|error| Error::port("runtime", "start threads for reading and writing", false, error))
+}
+
+/// The schema of the tenant, which nobody may leave out.
+pub(crate) fn tenant(schema: Option<&str>) -> Result<Schema> {
+    Schema::new(schema.ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?)
+}
+
+pub(crate) fn wrong(reason: &str) -> Error {
+    Error::Config { reason: reason.to_owned() }
+}
