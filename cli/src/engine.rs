@@ -18,20 +18,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use daysum_core::decode::ReadAt;
 use daysum_core::drive::{PlannedObject, Schedule, Unit, fold_in_pieces, fold_row_group};
-use daysum_core::port::{ObjectMeta, Source};
+use daysum_core::port::{ObjectMeta, ReadAt, Source, Spill};
 use daysum_core::{Day, DayState, DaySummary, Error, FoldConfig, Policy, Result, RowCounts};
 use tokio::runtime::Handle;
 
 /// How a run is carried out; none of it can be seen in the rows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Threads that fold.
     pub threads: NonZeroUsize,
     /// Bytes that row groups in flight may take together. One that is larger than a thread's share is read in
     /// pieces.
     pub in_flight: u64,
+    /// Bytes that groups may take, and where the rest goes; without it, all are held.
+    pub spill: Option<Spill>,
     /// Whether days are only finished when everything is folded.
     pub in_memory: bool,
     /// Whether a row group that cannot be read is left out of its days, instead of holding them back.
@@ -93,6 +94,7 @@ pub fn run(
         config,
         policy,
         options,
+        spill: options.spill.as_ref().map(|spill| part(spill, 2 * options.threads.get())),
         handle,
         waiting: Mutex::new(Vec::new()),
         in_flight: Budget::new(options.in_flight),
@@ -137,6 +139,8 @@ struct Shared<'a> {
     config: &'a Arc<FoldConfig>,
     policy: &'a Policy,
     options: &'a Options,
+    /// What one thread may hold of the row group it folds.
+    spill: Option<Spill>,
     handle: &'a Handle,
     /// Whole days that in-memory mode finishes at the end.
     waiting: Mutex<Vec<(Day, DayState)>>,
@@ -200,9 +204,22 @@ impl Shared<'_> {
         let started = Instant::now();
         let (object, index) = (&unit.object, unit.row_group.index);
         let folded = if unit.row_group.bytes <= share {
-            self.handle.block_on(fold_row_group(&*self.source, object, index, self.config))
+            self.handle.block_on(fold_row_group(
+                &*self.source,
+                object,
+                index,
+                self.config,
+                self.spill.as_ref(),
+            ))
         } else {
-            fold_in_pieces(self.blocking(object), share / PIECES, object, index, self.config)
+            fold_in_pieces(
+                self.blocking(object),
+                share / PIECES,
+                object,
+                index,
+                self.config,
+                self.spill.as_ref(),
+            )
         };
         add(&self.fold_nanos, started);
         lock(&self.schedule).complete(unit, folded?)
@@ -223,6 +240,11 @@ impl Shared<'_> {
             Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), held: true, error })),
         }
     }
+}
+
+/// A part of what may be held.
+pub fn part(spill: &Spill, parts: usize) -> Spill {
+    Spill { bytes: spill.bytes / parts, store: spill.store.clone() }
 }
 
 /// Windows that a thread's share is divided into: each of up to 18 columns holds one, and a page beside it.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use daysum::config::{Config, OnBad};
 use daysum::counting::Counting;
 use daysum::engine::Options;
+use daysum::spill::SpillFiles;
 use daysum_core::drive::{self, Plan, Schedule, Seen};
-use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source};
+use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, Spill};
 use daysum_core::{Day, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
 use daysum_io_postgres::Cluster;
 use daysum_io_s3::Place;
@@ -98,6 +99,7 @@ impl Job {
                     .or_else(|| std::thread::available_parallelism().ok())
                     .unwrap_or(NonZeroUsize::MIN),
                 in_flight: limit / 4,
+                spill: spill_of(config, limit),
                 in_memory: config.run.in_memory,
                 skip_unreadable: config.policy.bad_file == OnBad::SkipAndReport,
             },
@@ -247,4 +249,11 @@ impl Job {
         }
         drive::plan(files, &self.lookups)
     }
+}
+
+/// In-memory mode holds everything: that is what it is for.
+fn spill_of(config: &Config, limit: u64) -> Option<Spill> {
+    let directory = config.run.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let bytes = usize::try_from(limit / 8 * 3).unwrap_or(usize::MAX);
+    (!config.run.in_memory).then(|| Spill { bytes, store: Arc::new(SpillFiles::new(directory)) })
 }

@@ -4,4 +4,5 @@
 pub mod config;
 pub mod counting;
 pub mod engine;
+pub mod spill;
 pub mod synth;

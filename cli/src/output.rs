@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use arrow::array::RecordBatch;
 use daysum_core::drive::Seen;
 use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, WriteScope};
 use daysum_core::rows::{RowsDigest, RowsFormat};
@@ -107,21 +108,22 @@ impl Output {
         match self {
             Self::Files(sink) => {
                 let mut digest = RowsDigest::default();
-                digest.update(&day.rows);
                 let mut write = sink.begin(scope).await?;
-                write.write(&day.rows).await?;
+                for rows in day.batches()? {
+                    let rows = rows?;
+                    digest.update(&rows);
+                    write.write(&rows).await?;
+                }
                 write.commit(digest.finish()).await
             }
-            Self::Database { sink, .. } => {
-                sink.publish_day(scope, || Ok(std::iter::once(Ok(day.rows.clone())))).await
-            }
+            Self::Database { sink, .. } => sink.publish_day(scope, || day.batches()).await,
             Self::Comparison { stored, differences, .. } => {
                 let scope = DayScope::try_from(scope)?;
-                let rows = std::slice::from_ref(&day.rows);
-                let diff = stored.diff_day(&scope, rows, NumericMode::default()).await?;
+                let rows: Vec<RecordBatch> = day.batches()?.collect::<Result<_>>()?;
+                let diff = stored.diff_day(&scope, &rows, NumericMode::default()).await?;
                 let unchanged = diff.is_empty();
                 differences.push((scope.day, diff));
-                Ok(Receipt { rows: day.rows.num_rows() as u64, unchanged, ..Receipt::default() })
+                Ok(Receipt { rows: day.num_rows() as u64, unchanged, ..Receipt::default() })
             }
         }
     }

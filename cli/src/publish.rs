@@ -20,12 +20,13 @@ impl Job {
     /// Folds and publishes; `show` sees the report after every step.
     pub(crate) fn fold(
         &mut self,
-        mut schedule: Schedule,
+        schedule: Schedule,
         runtime: &Runtime,
         report: &mut Report,
         show: impl Fn(&Report),
     ) -> Result<()> {
         let inputs = schedule.inputs();
+        let mut schedule = schedule.spilling(self.options.spill.as_ref().map(|spill| engine::part(spill, 2)));
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
         let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
@@ -36,7 +37,7 @@ impl Job {
                         bar.inc(rows);
                         report.rows_folded += rows;
                     }
-                    Event::Day(day) if day.rows.num_rows() == 0 && !output.may_hold(day.day, published) => {}
+                    Event::Day(day) if day.num_rows() == 0 && !output.may_hold(day.day, published) => {}
                     Event::Day(day) => {
                         let started = Instant::now();
                         let scope = WriteScope {

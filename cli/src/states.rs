@@ -114,7 +114,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
     let (mut days, mut rows) = (0, 0);
     for (day, state) in state.take_days() {
         let summary = state.finalise(day, &fold, &policy)?;
-        if summary.rows.num_rows() > 0 {
+        if summary.num_rows() > 0 {
             let scope = WriteScope {
                 source_uuid: lookups.source_uuid.to_lowercase(),
                 report_period_id: lookups.report_period_id,
@@ -125,7 +125,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
             };
             runtime.block_on(output.publish(&scope, &summary))?;
             days += 1;
-            rows += summary.rows.num_rows();
+            rows += summary.num_rows();
         }
     }
     Ok(format!("{rows} rows of {days} days in {}", args.output))

@@ -73,6 +73,13 @@ impl Interner {
         (!sym.is_null()).then(|| slice(&self.text, &self.ends, sym.0))
     }
 
+    /// Forgets every text but the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.index.retain(|sym| (*sym as usize) < len);
+        self.ends.truncate(len);
+        self.text.truncate(self.ends.last().copied().unwrap_or_default());
+    }
+
     /// How many texts there are.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -124,5 +131,10 @@ mod tests {
         }
         assert_eq!(texts.len(), 10_000);
         assert_eq!(texts.find("never seen"), None);
+        texts.truncate(10);
+        assert_eq!((texts.len(), texts.find("text-9"), texts.find("text-10")), (10, Some(Sym(9)), None));
+        assert_eq!(texts.intern("another"), Sym(10));
+        texts.truncate(0);
+        assert_eq!((texts.is_empty(), texts.find("text-0"), texts.intern("text-0")), (true, None, Sym(0)));
     }
 }

@@ -35,7 +35,7 @@
 //!     }
 //!     let mut rows = 0;
 //!     for (day, state) in whole.take_days() {
-//!         rows += state.finalise(day, &config, &policy)?.rows.num_rows();
+//!         rows += state.finalise(day, &config, &policy)?.num_rows();
 //!     }
 //!     Ok(rows)
 //! }

@@ -15,8 +15,8 @@ use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
 use daysum_core::rows::{RowsEncoder, RowsFormat};
 use daysum_core::{BoxFuture, Day, Error, Result};
 use futures::stream::TryStreamExt;
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStoreExt};
 
 use crate::discreet::discreet;
 use crate::open::Place;
@@ -137,7 +137,8 @@ impl Sink for ObjectStoreSink {
         Box::pin(async move {
             check(&scope.source_uuid)?;
             let encoder = RowsEncoder::new(self.format, Vec::new())?;
-            Ok(Box::new(Write { sink: self, scope, encoder }) as Box<dyn SinkWrite>)
+            Ok(Box::new(Write { sink: self, scope, encoder, upload: None, uploaded: 0 })
+                as Box<dyn SinkWrite>)
         })
     }
 }
@@ -146,11 +147,40 @@ struct Write<'a> {
     sink: &'a ObjectStoreSink,
     scope: &'a WriteScope,
     encoder: RowsEncoder<Vec<u8>>,
+    /// Begun when a day turns out to be larger than a part. Nothing of it can be seen before it is completed.
+    upload: Option<Box<dyn MultipartUpload>>,
+    uploaded: u64,
+}
+
+/// Bytes of a part of a day's file; S3 wants at least 5 MiB.
+const PART_BYTES: usize = 8 << 20;
+
+impl Write<'_> {
+    async fn upload_part(&mut self) -> object_store::Result<()> {
+        let part = std::mem::take(self.encoder.get_mut());
+        self.uploaded += part.len() as u64;
+        let upload = match &mut self.upload {
+            Some(upload) => upload,
+            None => {
+                let path = self.sink.rows(&self.scope.source_uuid, self.scope.day);
+                self.upload.insert(self.sink.place.store.put_multipart(&path).await?)
+            }
+        };
+        upload.put_part(part.into()).await
+    }
 }
 
 impl SinkWrite for Write<'_> {
     fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { self.encoder.write(rows) })
+        Box::pin(async move {
+            self.encoder.write(rows)?;
+            if self.encoder.get_mut().len() < PART_BYTES {
+                return Ok(());
+            }
+            let sent = self.upload_part().await;
+            let path = self.sink.rows(&self.scope.source_uuid, self.scope.day);
+            sent.map_err(|error| refuse("write", &path, error))
+        })
     }
 
     fn commit<'a>(self: Box<Self>, digest: String) -> BoxFuture<'a, Result<Receipt>>
@@ -158,7 +188,7 @@ impl SinkWrite for Write<'_> {
         Self: 'a,
     {
         Box::pin(async move {
-            let Self { sink, scope, encoder } = *self;
+            let Self { sink, scope, encoder, upload, uploaded } = *self;
             let store = &sink.place.store;
             let (rows, content) = (encoder.rows(), encoder.finish()?);
             let path = sink.rows(&scope.source_uuid, scope.day);
@@ -166,12 +196,22 @@ impl SinkWrite for Write<'_> {
             let old = sink.entry(&entry).await?;
             let same = old.as_ref().is_some_and(|old| old.digest == digest && old.rows == rows);
             // Same rows, same encoder, same size: what lies there is what would be written.
-            let unchanged =
-                same && store.head(&path).await.is_ok_and(|there| there.size == content.len() as u64);
-            let bytes = if unchanged { 0 } else { content.len() as u64 };
-            if !unchanged {
-                store.put(&path, content.into()).await.map_err(|error| refuse("write", &path, error))?;
-            }
+            let size = uploaded + content.len() as u64;
+            let unchanged = same && store.head(&path).await.is_ok_and(|there| there.size == size);
+            let bytes = if unchanged { 0 } else { size };
+            let written = match upload {
+                None if unchanged => Ok(()),
+                None => store.put(&path, content.into()).await.map(drop),
+                Some(mut upload) if unchanged => upload.abort().await,
+                Some(mut upload) => {
+                    let sent = upload.put_part(content.into()).await;
+                    match sent {
+                        Ok(()) => upload.complete().await.map(drop),
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            written.map_err(|error| refuse("write", &path, error))?;
             let published = Published {
                 scope: scope.clone(),
                 rows,

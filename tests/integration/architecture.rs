@@ -27,7 +27,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("rows", &["day", "error", "exact", "intern", "schema", "send"]),
     ("state", &["day", "error", "exact", "intern", "labels", "lookups", "port", "schema"]),
     ("decode", &["day", "error", "port", "schema"]),
-    ("fold", &["day", "decode", "error", "exact", "intern", "labels", "schema", "state"]),
+    ("fold", &["day", "decode", "error", "exact", "intern", "labels", "port", "schema", "state"]),
     (
         "finalise",
         &["day", "error", "exact", "intern", "labels", "like", "lookups", "rows", "schema", "state"],

@@ -16,7 +16,8 @@ use arrow::compute::concat_batches;
 fn summarise(runtime: &Runtime, place: Place, lookups: &Lookups) -> Result<RecordBatch> {
     let source = ObjectStoreSource::new(place);
     let summary = runtime.block_on(drive::summarise(&source, &ListRequest::default(), lookups))?;
-    let days: Vec<RecordBatch> = summary.days.into_iter().map(|day| day.rows).collect();
+    let days: Vec<RecordBatch> =
+        summary.days.iter().map(|day| day.rows().expect("a day in memory")).collect();
     Ok(concat_batches(&daysum_core::rows::schema(), &days).expect("one schema"))
 }
 

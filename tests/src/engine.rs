@@ -12,8 +12,10 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use bytes::Bytes;
 use daysum::engine::{self, Event};
+use daysum::spill::SpillFiles;
 use daysum_core::drive::{Plan, Schedule};
-use daysum_core::port::{ListRequest, memory::MemorySource};
+use daysum_core::port::memory::{MemorySource, MemorySpill};
+use daysum_core::port::{ListRequest, Spill, SpillStore};
 use daysum_core::{FoldConfig, Lookups, PartialState, Policy, Result, drive, rows};
 use futures::executor::block_on;
 
@@ -36,15 +38,26 @@ pub trait Engine: Debug + Send + Sync {
 
 /// Every way of computing a summary that there is, with its name. The oracle comes first.
 pub fn engines() -> Vec<(&'static str, Box<dyn Engine>)> {
+    let files = SpillFiles::new(std::env::temp_dir());
     vec![
         ("oracle", Box::new(Oracle::default())),
         ("one task", Box::new(OneTask)),
         ("one thread", Box::new(Threads::new(1))),
         ("three threads", Box::new(Threads::new(3))),
         ("in pieces", Box::new(Threads { in_flight: 0, ..Threads::new(2) })),
+        (
+            "spilled at every batch",
+            Box::new(Threads { spill: Some(spill_all(MemorySpill)), ..Threads::new(2) }),
+        ),
+        ("spilled to files", Box::new(Threads { spill: Some(spill_all(files)), ..Threads::new(1) })),
         ("in memory", Box::new(Threads { in_memory: true, ..Threads::new(2) })),
         ("merged through the wire", Box::new(Wire)),
     ]
+}
+
+/// Nothing may be held.
+fn spill_all(store: impl SpillStore + 'static) -> Spill {
+    Spill { bytes: 0, store: Arc::new(store) }
 }
 
 fn memory(files: &[InputFile]) -> MemorySource {
@@ -71,7 +84,7 @@ pub struct OneTask;
 impl Engine for OneTask {
     fn summarise(&self, files: &[InputFile], lookups: &Lookups) -> Result<RecordBatch> {
         let summary = block_on(drive::summarise(&memory(files), &ListRequest::default(), lookups))?;
-        Ok(concat(summary.days.into_iter().map(|day| day.rows)))
+        Ok(concat(summary.days.iter().map(|day| day.rows().expect("a day in memory"))))
     }
 }
 
@@ -81,12 +94,13 @@ pub struct Threads {
     threads: NonZeroUsize,
     in_flight: u64,
     in_memory: bool,
+    spill: Option<Spill>,
 }
 
 impl Threads {
     fn new(threads: usize) -> Self {
         let threads = NonZeroUsize::new(threads).expect("at least one");
-        Self { threads, in_flight: 1 << 20, in_memory: false }
+        Self { threads, in_flight: 1 << 20, in_memory: false, spill: None }
     }
 }
 
@@ -96,10 +110,12 @@ impl Engine for Threads {
         let source = memory(files);
         let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
         let policy = Policy::new(lookups, Default::default())?;
-        let mut schedule = Schedule::new(planned(&source, lookups)?, config.clone());
+        let schedule = Schedule::new(planned(&source, lookups)?, config.clone());
+        let mut schedule = schedule.spilling(self.spill.clone());
         let options = engine::Options {
             threads: self.threads,
             in_flight: self.in_flight,
+            spill: self.spill.clone(),
             in_memory: self.in_memory,
             skip_unreadable: false,
         };
@@ -108,7 +124,7 @@ impl Engine for Threads {
         engine::run(Arc::new(source), &mut schedule, &config, &policy, &options, handle, |event| {
             match event {
                 Event::Folded { .. } => {}
-                Event::Day(day) => days.push(day.rows),
+                Event::Day(day) => days.push(day.rows()?),
                 Event::Rejected(rejected) => return Err(rejected.error),
             }
             Ok(())
@@ -117,7 +133,7 @@ impl Engine for Threads {
     }
 }
 
-/// Every row group a state of its own, each sent through bytes, merged from the last to the first in pairs.
+/// Every row group a state of its own, every other one spilled, each sent through bytes, merged from the last to the first in pairs.
 #[derive(Debug)]
 pub struct Wire;
 
@@ -126,10 +142,13 @@ impl Engine for Wire {
         let source = memory(files);
         let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
         let policy = Policy::new(lookups, Default::default())?;
+        let spill = spill_all(MemorySpill);
         let mut states = vec![PartialState::empty(config.clone()).encode()?];
         for object in &planned(&source, lookups)?.objects {
             for row_group in object.footer.row_groups(object.kind) {
-                let folded = block_on(drive::fold_row_group(&source, object, row_group.index, &config))?;
+                let spill = (states.len() % 2 == 0).then_some(&spill);
+                let folded = drive::fold_row_group(&source, object, row_group.index, &config, spill);
+                let folded = block_on(folded)?;
                 states.push(folded.encode()?);
             }
         }
@@ -149,7 +168,7 @@ impl Engine for Wire {
         let mut state = PartialState::decode(states.remove(0))?;
         let days = state.take_days().into_iter();
         let rows: Result<Vec<RecordBatch>> =
-            days.map(|(day, state)| Ok(state.finalise(day, &config, &policy)?.rows)).collect();
+            days.map(|(day, state)| state.finalise(day, &config, &policy)?.rows()).collect();
         Ok(concat(rows?))
     }
 }

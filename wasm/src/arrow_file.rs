@@ -120,7 +120,7 @@ mod tests {
     fn what_was_written_is_read() {
         for rows in [1, 100, 20_000] {
             let batch = batch(rows);
-            let file = arrow_file(&batch).expect("an Arrow file");
+            let file = arrow_file([Ok(batch.clone())].into_iter()).expect("an Arrow file");
             let back = batches(file).expect("its rows");
             assert_eq!(arrow::compute::concat_batches(&rows::schema(), &back).expect("one schema"), batch);
         }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn damage_is_an_error_wherever_it_is() {
-        let file = arrow_file(&batch(50)).expect("an Arrow file");
+        let file = arrow_file([Ok(batch(50))].into_iter()).expect("an Arrow file");
         for end in 0..file.len() {
             batches(file[..end].to_vec()).expect_err("it is cut short");
         }

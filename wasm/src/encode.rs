@@ -9,9 +9,13 @@ use crate::error::Told;
 use crate::parquet::ParquetFile;
 
 /// A day's rows as an Arrow IPC file: the bytes that `daysum run --format arrow` writes.
-pub(crate) fn arrow_file(rows: &RecordBatch) -> Result<Vec<u8>, Told> {
+pub(crate) fn arrow_file(
+    batches: impl Iterator<Item = daysum_core::Result<RecordBatch>>,
+) -> Result<Vec<u8>, Told> {
     let mut encoder = RowsEncoder::new(RowsFormat::Arrow, Vec::new())?;
-    encoder.write(rows)?;
+    for rows in batches {
+        encoder.write(&rows?)?;
+    }
     Ok(encoder.finish()?)
 }
 

@@ -67,7 +67,7 @@ impl DayFacts {
     pub(crate) fn json(summary: &DaySummary) -> String {
         let facts = Self {
             day: summary.day,
-            rows: summary.rows.num_rows(),
+            rows: summary.num_rows(),
             fanned_out: summary.fanned_out,
             nodes_without_role: summary.nodes_without_role,
         };
@@ -106,7 +106,7 @@ impl Report {
     }
 
     pub(crate) fn day(&mut self, summary: &DaySummary) {
-        self.rows_out += summary.rows.num_rows() as u64;
+        self.rows_out += summary.num_rows() as u64;
         self.rows_fanned_out += summary.fanned_out;
         self.nodes_without_role += summary.nodes_without_role;
     }

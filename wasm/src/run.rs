@@ -261,7 +261,7 @@ impl Session {
         let Some(work) = &self.work else { return Ok(()) };
         for (day, state) in days {
             match state.finalise(day, &work.config, &work.policy) {
-                Ok(summary) if summary.rows.num_rows() == 0 => {}
+                Ok(summary) if summary.num_rows() == 0 => {}
                 Ok(summary) => {
                     self.report.day(&summary);
                     self.days.push_back(summary);
@@ -328,7 +328,7 @@ impl Session {
 
     pub(crate) fn day_rows(&self) -> Result<Vec<u8>, Told> {
         let day = self.day.as_ref().ok_or_else(|| Told::config("there is no current day"))?;
-        arrow_file(&day.rows)
+        arrow_file(day.batches()?)
     }
 
     pub(crate) fn report(&self) -> String {

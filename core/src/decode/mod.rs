@@ -37,7 +37,7 @@ use parquet::errors::ParquetError;
 
 pub use chunk::{ChunkDecoder, ChunkStep};
 pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
-pub use pieces::{PiecewiseDecoder, ReadAt};
+pub use pieces::PiecewiseDecoder;
 
 use crate::error::{Error, Location};
 

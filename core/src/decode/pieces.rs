@@ -26,13 +26,8 @@ use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 use super::footer::Footer;
 use super::unreadable;
 use crate::error::{Error, Location, Result};
+use crate::port::ReadAt;
 use crate::schema::FactKind;
-
-/// Reads bytes of one object, and waits for them.
-pub trait ReadAt: Debug + Send + Sync {
-    /// The bytes of this range, all of them.
-    fn read_at(&self, range: Range<u64>) -> Result<Bytes>;
-}
 
 /// The batches of one row group, decoded from windows.
 #[derive(Debug)]

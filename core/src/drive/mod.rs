@@ -31,17 +31,17 @@ pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
 
 use crate::decode::{
-    BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, PiecewiseDecoder, ReadAt,
+    BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, PiecewiseDecoder,
 };
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
 use crate::fold::ChunkFolder;
 use crate::lookups::Lookups;
-use crate::port::{ListRequest, ObjectMeta, Source};
+use crate::port::{ListRequest, ObjectMeta, ReadAt, Source, Spill};
 use crate::state::{ChunkId, FoldConfig, FoldOptions, PartialState, RowCounts};
 
 /// Everything that was asked for, finished.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Summary {
     /// The days that have rows, in order.
     pub days: Vec<DaySummary>,
@@ -53,7 +53,7 @@ pub struct Summary {
 pub async fn summarise(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Summary> {
     let mut days = Vec::new();
     let counts = stream(source, request, lookups, |day| {
-        if day.rows.num_rows() > 0 {
+        if day.num_rows() > 0 {
             days.push(day);
         }
         Ok(())
@@ -75,7 +75,7 @@ pub async fn stream(
     let policy = Policy::new(lookups, PolicyOptions::default())?;
     let mut schedule = Schedule::new(plan_below(source, request, lookups).await?, config.clone());
     while let Some(unit) = schedule.next_unit() {
-        let state = fold_row_group(source, &unit.object, unit.row_group.index, &config).await?;
+        let state = fold_row_group(source, &unit.object, unit.row_group.index, &config, None).await?;
         for (day, state) in schedule.complete(&unit, state)? {
             publish(state.finalise(day, &config, &policy)?)?;
         }
@@ -139,19 +139,20 @@ pub async fn fold_object(
 ) -> Result<PartialState> {
     let mut state = PartialState::empty(config.clone());
     for row_group in object.footer.row_groups(object.kind) {
-        state.merge(fold_row_group(source, object, row_group.index, config).await?)?;
+        state.merge(fold_row_group(source, object, row_group.index, config, None).await?)?;
     }
     Ok(state)
 }
 
-/// Folds one row group.
+/// Folds one row group; past the bytes of `spill` its groups are put out of memory.
 pub async fn fold_row_group(
     source: &dyn Source,
     object: &PlannedObject,
     row_group: u32,
     config: &Arc<FoldConfig>,
+    spill: Option<&Spill>,
 ) -> Result<PartialState> {
-    let mut folder = folder(object, row_group, config);
+    let mut folder = folder(object, row_group, config, spill);
     let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS)?;
     loop {
         match decoder.step()? {
@@ -173,19 +174,25 @@ pub fn fold_in_pieces(
     object: &PlannedObject,
     row_group: u32,
     config: &Arc<FoldConfig>,
+    spill: Option<&Spill>,
 ) -> Result<PartialState> {
-    let mut folder = folder(object, row_group, config);
+    let mut folder = folder(object, row_group, config, spill);
     for batch in PiecewiseDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS, window, bytes)? {
         folder.push(&batch?)?;
     }
     Ok(folder.finish())
 }
 
-fn folder(object: &PlannedObject, row_group: u32, config: &Arc<FoldConfig>) -> ChunkFolder {
+fn folder(
+    object: &PlannedObject,
+    row_group: u32,
+    config: &Arc<FoldConfig>,
+    spill: Option<&Spill>,
+) -> ChunkFolder {
     let chunk = ChunkId {
         object: object.meta.key.as_str().into(),
         version: object.meta.version.as_deref().unwrap_or_default().into(),
         row_group,
     };
-    ChunkFolder::new(config.clone(), &chunk, object.kind, object.partition)
+    ChunkFolder::new(config.clone(), &chunk, object.kind, object.partition).spilling(spill.cloned())
 }

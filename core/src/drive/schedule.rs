@@ -16,7 +16,7 @@ use super::plan::{Plan, PlannedObject};
 use crate::day::Day;
 use crate::decode::RowGroup;
 use crate::error::{Error, Location, Result};
-use crate::port::InputObject;
+use crate::port::{InputObject, Spill};
 use crate::state::{Coverage, DayState, FoldConfig, PartialState, RowCounts};
 
 /// One row group to fold.
@@ -42,6 +42,7 @@ pub struct Schedule {
     inputs: BTreeMap<Day, Vec<InputObject>>,
     coverage: Coverage,
     counts: RowCounts,
+    spill: Option<Spill>,
 }
 
 impl Schedule {
@@ -56,6 +57,7 @@ impl Schedule {
             inputs: BTreeMap::new(),
             coverage: Coverage::default(),
             counts: RowCounts::default(),
+            spill: None,
             config,
         };
         for bad in &plan.unreadable {
@@ -72,6 +74,12 @@ impl Schedule {
         units.sort_by_key(|unit| unit.days); // stable: within a day, labels and volumes come before pods
         schedule.units = units.into_iter();
         schedule
+    }
+
+    /// Puts the largest open days out of memory once all of them take more than these bytes.
+    pub fn spilling(mut self, spill: Option<Spill>) -> Self {
+        self.spill = spill;
+        self
     }
 
     fn add(&mut self, object: &Arc<PlannedObject>, row_group: RowGroup, units: &mut Vec<Unit>) {
@@ -153,7 +161,25 @@ impl Schedule {
             self.open.insert(day, merged);
         }
         self.counts.merge(state.counts());
-        Ok(self.omit(unit))
+        let whole = self.omit(unit);
+        self.keep_within()?;
+        Ok(whole)
+    }
+
+    fn keep_within(&mut self) -> Result<()> {
+        let (Some(spill), mut held) = (&self.spill, self.memory_size()) else { return Ok(()) };
+        if held <= spill.bytes {
+            return Ok(());
+        }
+        let mut days: Vec<(usize, Day)> =
+            self.open.iter().map(|(day, state)| (state.memory_size(), *day)).collect();
+        days.sort_unstable();
+        // Down to half, so that not every merge that follows has to do it again.
+        while let Some((size, day)) = days.pop_if(|_| held > spill.bytes / 2) {
+            self.open.get_mut(&day).expect("it was just listed").spill(spill)?;
+            held -= size;
+        }
+        Ok(())
     }
 
     /// Holds back every day that the unit can hold.

@@ -28,6 +28,11 @@ impl<'a> LabelSets<'a> {
         }
     }
 
+    /// Forgets what was merged, before texts that it names are forgotten.
+    pub(super) fn forget(&mut self) {
+        self.merged.clear();
+    }
+
     /// What the joins make of a group: one merged label set per pair of a node's and a namespace's set.
     /// `own` are one or two sets that override both, in order.
     pub(super) fn joined(

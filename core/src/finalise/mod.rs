@@ -24,34 +24,94 @@ pub use policy::{OnNodelessVolume, Policy, PolicyOptions};
 
 use crate::day::Day;
 use crate::error::Result;
+use crate::intern::Interner;
+use crate::rows;
 use crate::state::{DayState, FoldConfig};
 
-/// The finished rows of one day.
-#[derive(Debug, Clone)]
+/// A finished day: all that its rows are made of. The rows themselves are made when they are asked for, a batch at a
+/// time, as often as they are.
+#[derive(Debug)]
 pub struct DaySummary {
     /// The day.
     pub day: Day,
-    /// Its rows, in the schema of [`rows::schema`](crate::rows::schema).
-    pub rows: RecordBatch,
     /// Line items that the joins repeated, beyond the first copy of each (SPEC 2.3, 2.5).
     pub fanned_out: u64,
     /// Unallocated rows whose node has no known role, so that their namespace is NULL (SPEC 2.9).
     pub nodes_without_role: u64,
+    names: Interner,
+    capacity: capacity::Capacity,
+    pods: pods::Pods,
+    pod_rows: usize,
+    unallocated: Vec<unallocated::UnallocatedRow>,
+    volumes: storage::Volumes,
+    policy: Policy,
 }
 
 impl DayState {
     /// Finishes the day.
-    pub fn finalise(mut self, day: Day, config: &FoldConfig, policy: &Policy) -> Result<DaySummary> {
-        let capacity = capacity::Capacity::of(&self)?;
-        let mut labels = labels::LabelSets::of(&self, config);
+    pub fn finalise(self, day: Day, config: &FoldConfig, policy: &Policy) -> Result<DaySummary> {
+        let mut state = self.restore_rest()?;
+        let capacity = capacity::Capacity::of(&state)?;
+        let mut labels = labels::LabelSets::of(&state, config);
         let mut fanned_out = 0;
-        let pods = pods::group(&mut self, &mut labels, policy, &mut fanned_out)?;
-        let volumes = storage::group(&mut self, &mut labels, day, policy, &mut fanned_out)?;
-        let mut pods = pods::rows(&self, &pods, &capacity, policy);
-        let (unallocated, nodes_without_role) = unallocated::rows(&pods, policy)?;
-        pods.extend(unallocated);
-        let storage = storage::rows(&self, volumes, day, policy);
-        let rows = write::Rows { pods, storage }.into_batch(day, policy)?;
-        Ok(DaySummary { day, rows, fanned_out, nodes_without_role })
+        let pods = pods::group(&mut state, &mut labels, policy, &mut fanned_out)?;
+        let volumes = storage::group(&mut state, &mut labels, day, policy, &mut fanned_out)?;
+        let mut summary = DaySummary {
+            day,
+            fanned_out,
+            nodes_without_role: 0,
+            names: state.names,
+            capacity,
+            pods,
+            pod_rows: 0,
+            unallocated: Vec::new(),
+            volumes,
+            policy: policy.clone(),
+        };
+        let mut nodes = unallocated::Nodes::default();
+        for block in summary.pods.blocks(&summary.names)? {
+            let block = block?;
+            let rows = summary.rows_of(&block);
+            nodes.add(&rows, policy)?;
+            summary.pod_rows += rows.len();
+        }
+        (summary.unallocated, summary.nodes_without_role) = nodes.into_rows(policy);
+        Ok(summary)
+    }
+}
+
+impl DaySummary {
+    /// How many rows the day has.
+    pub fn num_rows(&self) -> usize {
+        self.pod_rows + self.unallocated.len() + self.volumes.len()
+    }
+
+    /// The rows in the schema of [`rows::schema`], sorted by key: those of pods, of nodes' unallocated capacity, of
+    /// volumes. Memory is that of one batch beside the day's own.
+    pub fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + '_> {
+        let pods = self.pods.blocks(&self.names)?.map(|block| self.batch(&self.rows_of(&block?), &[]));
+        let unallocated = self.unallocated.chunks(rows::BLOCK_ROWS).map(|rows| {
+            let rows: Vec<_> = rows.iter().map(unallocated::UnallocatedRow::as_pod).collect();
+            self.batch(&rows, &[])
+        });
+        let volumes = self.volumes.blocks().map(|block| {
+            let rows = storage::rows(&self.names, &self.volumes, block, self.day, &self.policy);
+            self.batch(&[], &rows)
+        });
+        Ok(pods.chain(unallocated).chain(volumes))
+    }
+
+    /// All rows as one batch, for days that are known to be small enough.
+    pub fn rows(&self) -> Result<RecordBatch> {
+        let batches: Vec<RecordBatch> = self.batches()?.collect::<Result<_>>()?;
+        rows::concat(&batches)
+    }
+
+    fn rows_of<'a>(&'a self, block: &'a pods::PodBlock<'a>) -> Vec<pods::PodRow<'a>> {
+        pods::rows(block, &self.names, &self.capacity, &self.policy)
+    }
+
+    fn batch(&self, pods: &[pods::PodRow<'_>], volumes: &[storage::StorageRow<'_>]) -> Result<RecordBatch> {
+        write::batch(pods, volumes, self.day, &self.policy)
     }
 }

@@ -4,9 +4,9 @@ use super::capacity::Capacity;
 use super::labels::LabelSets;
 use super::policy::Policy;
 use crate::error::Result;
-use crate::intern::Sym;
-use crate::state::sorted;
-use crate::state::{DayState, PodSums, Table};
+use crate::intern::{Interner, Sym};
+use crate::rows::BLOCK_ROWS;
+use crate::state::{Block, DayState, Merged, PodSums, Remap, Run, Table, USAGE, sorted};
 
 /// Bytes to gibibytes; exact.
 pub(super) const GIB: f64 = 1.0 / (1u64 << 30) as f64;
@@ -28,63 +28,146 @@ pub(super) struct PodRow<'a> {
     pub(super) category: Option<i32>,
 }
 
-/// Usage by namespace, node and merged labels, fan-out included.
+/// Usage by namespace, node and merged labels.
+#[derive(Debug)]
+pub(super) enum Pods {
+    /// In memory, and the order of the keys.
+    Held(Table<3, PodSums>, Vec<usize>),
+    /// Sorted runs; a group can be in several.
+    Spilled(Vec<Run<3>>),
+}
+
+/// Some groups of them, in order.
+#[derive(Debug)]
+pub(super) enum PodBlock<'a> {
+    Held(&'a Interner, &'a Table<3, PodSums>, &'a [usize]),
+    Spilled(Block<3, PodSums>),
+}
+
+/// Gathers usage under its merged labels, fan-out included. A day that had to be spilled is gathered block by block,
+/// and spilled again under its new keys.
 pub(super) fn group(
     state: &mut DayState,
     labels: &mut LabelSets<'_>,
     policy: &Policy,
     fanned_out: &mut u64,
-) -> Result<Table<3, PodSums>> {
-    let mut merged: Table<3, PodSums> = Table::default();
-    let DayState { names, usage, .. } = state;
-    for (&[namespace, node, own], sums) in usage.iter() {
-        let times = policy.categories.matches(names.get(namespace)).multiplicity();
-        let joined = labels.joined(names, node, namespace, [own, Sym::NULL]);
-        *fanned_out += sums.rows * (times * joined.len() as u64 - 1);
-        for set in joined {
-            let group = merged.group([namespace, node, set]);
-            let into = merged.value_mut(group);
-            into.add_times(sums, times)?;
-            into.resource_id = names.max(into.resource_id, sums.resource_id);
+) -> Result<Pods> {
+    let DayState { names, usage, spilled, .. } = state;
+    let Some(spill) = spilled.to.clone() else {
+        let mut groups: Table<3, PodSums> = Table::default();
+        for (&[namespace, node, own], sums) in std::mem::take(usage).iter() {
+            let (sets, times) = joined(names, labels, policy, [namespace, node, own], sums, fanned_out);
+            for set in sets {
+                let group = groups.group([namespace, node, set]);
+                let into = groups.value_mut(group);
+                into.add_times(sums, times)?;
+                into.resource_id = names.max(into.resource_id, sums.resource_id);
+            }
+        }
+        let order = sorted(names, &groups, [true; 3]);
+        return Ok(Pods::Held(groups, order));
+    };
+    state.spill_usage(&spill)?;
+    let DayState { names, spilled, .. } = state;
+    let known = names.len();
+    let mut runs = Vec::new();
+    let mut groups: Block<3, PodSums> = Block::default();
+    for block in Merged::of(&Merged::<3, PodSums>::reduced(std::mem::take(&mut spilled.usage), &spill)?)? {
+        let block: Block<3, PodSums> = block?;
+        for (key, sums) in block.table.iter() {
+            let key @ [namespace, node, _] = key.map(|part| Remap::once(&block.names, names).sym(part));
+            let (sets, times) = joined(names, labels, policy, key, sums, fanned_out);
+            for set in sets {
+                let key = [namespace, node, set].map(|part| Remap::once(names, &mut groups.names).sym(part));
+                let group = groups.table.group(key);
+                let into = groups.table.value_mut(group);
+                into.add_times(sums, times)?;
+                into.resource_id =
+                    Remap::once(&block.names, &mut groups.names).max(into.resource_id, sums.resource_id);
+            }
+        }
+        // What this block's labels were and became is not needed for the next one.
+        names.truncate(known);
+        labels.forget();
+        if groups.memory_size() > spill.bytes {
+            runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
+            groups = Block::default();
         }
     }
-    Ok(merged)
+    runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
+    Ok(Pods::Spilled(Merged::<3, PodSums>::reduced(runs, &spill)?))
 }
 
-/// The rows, sorted by key.
+/// The merged label sets that a group's usage belongs to, and how often to each (SPEC 2.3, 2.10).
+fn joined(
+    names: &mut Interner,
+    labels: &mut LabelSets<'_>,
+    policy: &Policy,
+    [namespace, node, own]: [Sym; 3],
+    sums: &PodSums,
+    fanned_out: &mut u64,
+) -> (Vec<Sym>, u64) {
+    let times = policy.categories.matches(names.get(namespace)).multiplicity();
+    let joined = labels.joined(names, node, namespace, [own, Sym::NULL]);
+    *fanned_out += sums.rows * (times * joined.len() as u64 - 1);
+    (joined, times)
+}
+
+impl Pods {
+    /// All groups in the order of their keys.
+    pub(super) fn blocks<'a>(
+        &'a self,
+        names: &'a Interner,
+    ) -> Result<Box<dyn Iterator<Item = Result<PodBlock<'a>>> + Send + 'a>> {
+        Ok(match self {
+            Self::Held(groups, order) => {
+                Box::new(order.chunks(BLOCK_ROWS).map(move |order| Ok(PodBlock::Held(names, groups, order))))
+            }
+            Self::Spilled(runs) => Box::new(Merged::of(runs)?.map(|block| Ok(PodBlock::Spilled(block?)))),
+        })
+    }
+}
+
+/// The rows of a block. `names` are those of the day.
 pub(super) fn rows<'a>(
-    state: &'a DayState,
-    groups: &Table<3, PodSums>,
+    block: &'a PodBlock<'a>,
+    names: &Interner,
     capacity: &Capacity,
     policy: &Policy,
 ) -> Vec<PodRow<'a>> {
-    let names = &state.names;
     let cluster = [capacity.cluster.cpu() / HOUR, capacity.cluster.memory() / HOUR * GIB];
-    sorted(names, groups, [true; 3])
-        .into_iter()
-        .map(|group| {
-            let ([namespace, node, labels], sums) = (*groups.key(group), groups.value(group));
-            let of_node = capacity.node(node);
-            let hours = |metric: usize| {
-                let unit = if metric < 4 { 1.0 } else { GIB };
-                sums.sum(metric).map(|seconds| seconds / HOUR * unit)
-            };
-            PodRow {
-                namespace: names.get(namespace),
-                node: names.get(node),
-                resource_id: names.get(sums.resource_id),
-                labels: names.get(labels),
-                sums: std::array::from_fn(hours),
-                capacities: [
-                    sums.cores.get(),
-                    Some(of_node.cpu() / HOUR),
-                    sums.memory_bytes.get().map(|bytes| bytes * GIB),
-                    Some(of_node.memory() / HOUR * GIB),
-                    Some(cluster[0]),
-                    Some(cluster[1]),
-                ],
-                category: policy.categories.matches(names.get(namespace)).id(),
-            }
-        })
-        .collect()
+    let row = |texts: &'a Interner, key: &[Sym; 3], sums: &PodSums, of_day: Option<Sym>| {
+        let [namespace, node, labels] = key.map(|part| texts.get(part));
+        let of_node = of_day.map(|node| capacity.node(node)).unwrap_or_default();
+        let hours = |metric: usize| {
+            let unit = if metric < 4 { 1.0 } else { GIB };
+            sums.sum(metric).map(|seconds| seconds / HOUR * unit)
+        };
+        PodRow {
+            namespace,
+            node,
+            resource_id: texts.get(sums.resource_id),
+            labels,
+            sums: std::array::from_fn(hours),
+            capacities: [
+                sums.cores.get(),
+                Some(of_node.cpu() / HOUR),
+                sums.memory_bytes.get().map(|bytes| bytes * GIB),
+                Some(of_node.memory() / HOUR * GIB),
+                Some(cluster[0]),
+                Some(cluster[1]),
+            ],
+            category: policy.categories.matches(namespace).id(),
+        }
+    };
+    match block {
+        PodBlock::Held(texts, groups, order) => order
+            .iter()
+            .map(|&at| row(texts, groups.key(at), groups.value(at), Some(groups.key(at)[1])))
+            .collect(),
+        PodBlock::Spilled(Block { names: texts, table }) => {
+            let of_day = |key: &[Sym; 3]| names.find(texts.get(key[1])?);
+            table.iter().map(|(key, sums)| row(texts, key, sums, of_day(key))).collect()
+        }
+    }
 }

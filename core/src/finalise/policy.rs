@@ -1,6 +1,7 @@
 //! What finishing needs beyond the state: identity, cost categories, node roles.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,17 +28,17 @@ pub struct PolicyOptions {
     pub on_nodeless_volume: OnNodelessVolume,
 }
 
-/// How finished rows are named, categorised and attributed.
+/// How finished rows are named, categorised and attributed. Cloning shares the tables.
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(super) report_period_id: Option<i32>,
     pub(super) cluster_id: String,
     pub(super) cluster_alias: String,
     pub(super) source_uuid: String,
-    pub(super) categories: Categories,
+    pub(super) categories: Arc<Categories>,
     pub(super) on_nodeless_volume: OnNodelessVolume,
     /// Largest role by node and resource id, over the whole tenant (SPEC 2.9).
-    roles: BTreeMap<(String, String), String>,
+    roles: Arc<BTreeMap<(String, String), String>>,
     fingerprint: String,
 }
 
@@ -67,9 +68,9 @@ impl Policy {
             cluster_id: lookups.cluster_id.clone(),
             cluster_alias: lookups.cluster_alias.clone(),
             source_uuid: lookups.source_uuid.to_lowercase(),
-            categories: Categories::new(&lookups.cost_categories)?,
+            categories: Arc::new(Categories::new(&lookups.cost_categories)?),
             on_nodeless_volume: options.on_nodeless_volume,
-            roles,
+            roles: Arc::new(roles),
             fingerprint: fingerprint(&told),
         })
     }

@@ -7,16 +7,28 @@ use super::pods::GIB;
 use super::policy::{OnNodelessVolume, Policy};
 use crate::day::Day;
 use crate::error::{Error, Location, Result};
-use crate::intern::Sym;
-use crate::state::sorted;
-use crate::state::{DayState, Table, VolumeSums};
+use crate::intern::{Interner, Sym};
+use crate::rows::BLOCK_ROWS;
+use crate::state::{DayState, Member, Merged, Remap, Table, VolumeSums, sorted};
 
 /// Storage by namespace, node, resource id, claim, volume, class, handle and merged labels; and by how
 /// many nodes each volume name is divided.
 #[derive(Debug, Default)]
 pub(super) struct Volumes {
     groups: Table<8, VolumeSums>,
+    order: Vec<usize>,
     node_counts: BTreeMap<Sym, usize>,
+}
+
+impl Volumes {
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// All groups in the order of their keys, some at a time.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[usize]> {
+        self.order.chunks(BLOCK_ROWS)
+    }
 }
 
 /// A finished Storage row, in gibibytes and gibibyte-months.
@@ -37,11 +49,8 @@ pub(super) fn group(
     policy: &Policy,
     fanned_out: &mut u64,
 ) -> Result<Volumes> {
-    let DayState { names, volumes, mounts, .. } = state;
-    let mut pods: BTreeMap<[Sym; 2], Vec<[Sym; 2]>> = BTreeMap::new();
-    for (&[namespace, pod, node, resource], _) in mounts.iter() {
-        pods.entry([namespace, pod]).or_default().push([node, resource]);
-    }
+    let pods = places_of_pods(state)?;
+    let DayState { names, volumes, .. } = state;
     // The join has no volume in its condition: a claim with two volumes in the day matches twice.
     let mut volumes_of_claim: BTreeMap<[Sym; 3], BTreeSet<Sym>> = BTreeMap::new();
     let mut nodes_of_volume: BTreeMap<Sym, BTreeSet<Sym>> = BTreeMap::new();
@@ -90,21 +99,56 @@ pub(super) fn group(
         }
         *fanned_out += sums.rows * (copies - 1);
     }
+    result.order = sorted(names, &result.groups, [true; 8]);
     Ok(result)
 }
 
-/// The rows, sorted by key.
+/// Node and resource id of every pod that reports a volume.
+fn places_of_pods(state: &mut DayState) -> Result<BTreeMap<[Sym; 2], Vec<[Sym; 2]>>> {
+    let DayState { names, volumes, mounts, spilled, .. } = state;
+    let mut pods: BTreeMap<[Sym; 2], Vec<[Sym; 2]>> = BTreeMap::new();
+    for (&[namespace, pod, ..], _) in volumes.iter() {
+        pods.entry([namespace, pod]).or_default();
+    }
+    for (&[namespace, pod, node, resource], _) in mounts.iter() {
+        if let Some(places) = pods.get_mut(&[namespace, pod]) {
+            places.push([node, resource]);
+        }
+    }
+    if let (Some(spill), false) = (&spilled.to, pods.is_empty()) {
+        let runs = Merged::<4, Member>::reduced(std::mem::take(&mut spilled.mounts), spill)?;
+        for block in Merged::<4, Member>::of(&runs)? {
+            let block = block?;
+            for (&[namespace, pod, node, resource], _) in block.table.iter() {
+                let known = |part| block.names.get(part).and_then(|text| names.find(text));
+                let Some((namespace, pod)) = known(namespace).zip(known(pod)) else { continue };
+                if let Some(places) = pods.get_mut(&[namespace, pod]) {
+                    places.push([node, resource].map(|part| Remap::once(&block.names, names).sym(part)));
+                }
+            }
+        }
+        // A place can be held, and spilled earlier.
+        for places in pods.values_mut() {
+            places.sort_unstable();
+            places.dedup();
+        }
+    }
+    pods.retain(|_, places| !places.is_empty());
+    Ok(pods)
+}
+
+/// The rows of these groups.
 pub(super) fn rows<'a>(
-    state: &'a DayState,
-    volumes: Volumes,
+    names: &'a Interner,
+    volumes: &Volumes,
+    groups: &[usize],
     day: Day,
     policy: &Policy,
 ) -> Vec<StorageRow<'a>> {
-    let names = &state.names;
     let month = 86_400.0 * f64::from(day.days_in_month());
-    sorted(names, &volumes.groups, [true; 8])
-        .into_iter()
-        .map(|group| {
+    groups
+        .iter()
+        .map(|&group| {
             let (key, sums) = (*volumes.groups.key(group), volumes.groups.value(group));
             let nodes = volumes.node_counts.get(&key[4]).map_or(1.0, |count| *count as f64);
             StorageRow {

@@ -12,14 +12,23 @@ use crate::day::Day;
 use crate::error::{Error, Result};
 use crate::rows::{ZERO_COST, schema};
 
-/// The rows of a day; unallocated ones have the shape of Pod rows.
-pub(super) struct Rows<'d> {
-    pub(super) pods: Vec<PodRow<'d>>,
-    pub(super) storage: Vec<StorageRow<'d>>,
+/// Pod rows, then storage rows; unallocated ones have the shape of Pod rows.
+pub(super) fn batch(
+    pods: &[PodRow<'_>],
+    storage: &[StorageRow<'_>],
+    day: Day,
+    policy: &Policy,
+) -> Result<RecordBatch> {
+    Rows { pods, storage }.into_batch(day, policy)
 }
 
-impl<'d> Rows<'d> {
-    pub(super) fn into_batch(self, day: Day, policy: &Policy) -> Result<RecordBatch> {
+struct Rows<'a, 'd> {
+    pods: &'a [PodRow<'d>],
+    storage: &'a [StorageRow<'d>],
+}
+
+impl<'d> Rows<'_, 'd> {
+    fn into_batch(self, day: Day, policy: &Policy) -> Result<RecordBatch> {
         let rows = self.pods.len() + self.storage.len();
         let constant =
             |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(repeat_n(text, rows))) };

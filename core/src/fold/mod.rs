@@ -20,6 +20,7 @@ use arrow::array::RecordBatch;
 
 use crate::day::{Day, Month};
 use crate::error::{Error, Location, Result};
+use crate::port::Spill;
 use crate::schema::{FactKind, FactView};
 use crate::state::{ChunkId, Coverage, DayState, FoldConfig, PartialState, RowCounts};
 
@@ -41,6 +42,7 @@ pub struct ChunkFolder {
     days: BTreeMap<Day, DayState>,
     series: BTreeMap<Day, pod::Series>,
     memo: Memo,
+    spill: Option<Spill>,
     /// Rows of the batches before this one.
     rows_before: u64,
 }
@@ -60,8 +62,15 @@ impl ChunkFolder {
             days: BTreeMap::new(),
             series: BTreeMap::new(),
             memo: Memo::default(),
+            spill: None,
             rows_before: 0,
         }
+    }
+
+    /// Puts groups out of memory once they take more than these bytes.
+    pub fn spilling(mut self, spill: Option<Spill>) -> Self {
+        self.spill = spill;
+        self
     }
 
     /// Folds the next rows of the chunk. After an error the folder must be dropped.
@@ -81,6 +90,22 @@ impl ChunkFolder {
             self.fold_day(day, &view, &selected).map_err(|error| shift_row(error, self.rows_before))?;
         }
         self.rows_before += rows as u64;
+        self.keep_within()
+    }
+
+    /// What is only remembered to save work goes first.
+    fn keep_within(&mut self) -> Result<()> {
+        let Some(spill) = &self.spill else { return Ok(()) };
+        if self.memory_size() <= spill.bytes {
+            return Ok(());
+        }
+        self.memo = Memo::default();
+        self.series.clear();
+        if self.memory_size() > spill.bytes / 2 {
+            for state in self.days.values_mut() {
+                state.spill(spill)?;
+            }
+        }
         Ok(())
     }
 

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 
 use super::{
-    ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, Receipt, RunId, Sink, SinkWrite, Source,
-    StateKey, StateStore, WriteScope,
+    ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, ReadAt, Receipt, RunId, Sink, SinkWrite,
+    Source, SpillStore, StateKey, StateStore, WriteScope,
 };
 use crate::day::Day;
 use crate::error::{Error, Result};
@@ -87,6 +87,26 @@ impl Source for MemorySource {
                 })
                 .collect()
         })
+    }
+}
+
+/// Spilled blocks that stay in memory after all: for tests, and where there is nothing else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MemorySpill;
+
+impl SpillStore for MemorySpill {
+    fn keep(&self, blocks: &mut dyn Iterator<Item = Result<Vec<u8>>>) -> Result<Arc<dyn ReadAt>> {
+        let kept: Vec<Vec<u8>> = blocks.collect::<Result<_>>()?;
+        Ok(Arc::new(Kept(kept.concat().into())))
+    }
+}
+
+#[derive(Debug)]
+struct Kept(Bytes);
+
+impl ReadAt for Kept {
+    fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        Ok(self.0.slice(range.start as usize..range.end as usize))
     }
 }
 

@@ -35,9 +35,8 @@ mod json;
 mod tests;
 
 use blocks::Blocks;
+pub use blocks::concat;
 
-/// Rows of a block: what a writer sees at once, whatever the caller's batches are.
-const BLOCK_ROWS: usize = 8192;
 /// A Parquet row group is closed at this many encoded bytes, which bounds what the writer holds.
 #[cfg(feature = "parquet-out")]
 const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;

@@ -9,7 +9,10 @@ mod digest;
 mod encode;
 
 pub use digest::RowsDigest;
-pub use encode::{RowsEncoder, RowsFormat};
+pub use encode::{RowsEncoder, RowsFormat, concat};
+
+/// Rows of a block: what writers and readers of finished rows see at once.
+pub(crate) const BLOCK_ROWS: usize = 8192;
 
 /// The eight pod sums, in column order.
 pub const POD_SUMS: [&str; 8] = [

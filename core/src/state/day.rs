@@ -1,5 +1,6 @@
 //! The tables of one day, with the symbols their keys are made of.
 
+use super::spill::Spilled;
 use super::table::{Remap, Table};
 use super::values::{CapacityMax, Member, PodSums, VolumeSums};
 use crate::error::Result;
@@ -22,6 +23,8 @@ pub struct DayState {
     pub(crate) node_labels: Table<2, Member>,
     /// namespace, canonical labels
     pub(crate) namespace_labels: Table<2, Member>,
+    /// What did not fit into memory, of any of the tables.
+    pub(crate) spilled: Spilled,
 }
 
 /// Which parts of a capacity key are symbols.
@@ -31,7 +34,9 @@ impl DayState {
     /// Both days' content. The smaller one is translated into the symbols of the larger.
     pub fn merge(self, other: Self) -> Result<Self> {
         let (mut into, from) = if self.groups() >= other.groups() { (self, other) } else { (other, self) };
-        let Self { names, usage, capacity, volumes, mounts, node_labels, namespace_labels } = &mut into;
+        let Self { names, usage, capacity, volumes, mounts, node_labels, namespace_labels, spilled } =
+            &mut into;
+        spilled.append(from.spilled);
         let mut remap = Remap::new(&from.names, names);
         usage.absorb(&from.usage, [true; 3], &mut remap)?;
         capacity.absorb(&from.capacity, CAPACITY_SYMBOLS, &mut remap)?;
@@ -42,7 +47,7 @@ impl DayState {
         Ok(into)
     }
 
-    /// Groups of all tables.
+    /// Groups of all tables that are held in memory.
     pub fn groups(&self) -> usize {
         self.usage.len()
             + self.capacity.len()

@@ -24,6 +24,7 @@ mod config;
 mod coverage;
 mod day;
 mod order;
+mod spill;
 mod table;
 mod values;
 mod wire;
@@ -36,8 +37,10 @@ pub use config::{FoldConfig, FoldOptions};
 pub use coverage::{ChunkId, Coverage};
 pub use day::DayState;
 pub(crate) use order::sorted;
+pub(crate) use spill::{Block, Merged, Run};
 pub use table::{Accumulator, Remap, Table};
 pub use values::{CapacityMax, Member, PodSums, RowCounts, VolumeSums};
+pub(crate) use wire::USAGE;
 pub use wire::WIRE_VERSION;
 
 use crate::day::Day;

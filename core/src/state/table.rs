@@ -118,7 +118,7 @@ fn hash<const N: usize>(hasher: &RandomState, key: &[Sym; N]) -> u64 {
     hasher.finish()
 }
 
-/// Translates the symbols of one interner into those of another, each once.
+/// Translates the symbols of one interner into those of another.
 #[derive(Debug)]
 pub struct Remap<'a> {
     from: &'a Interner,
@@ -127,19 +127,28 @@ pub struct Remap<'a> {
 }
 
 impl<'a> Remap<'a> {
-    /// Nothing is translated yet.
+    /// Looks each text up once, for those who translate many groups.
     pub fn new(from: &'a Interner, to: &'a mut Interner) -> Self {
         Self { known: vec![Sym::NULL; from.len()], from, to }
+    }
+
+    /// Remembers nothing, for those who translate one group.
+    pub fn once(from: &'a Interner, to: &'a mut Interner) -> Self {
+        Self { known: Vec::new(), from, to }
     }
 
     /// The same text's symbol on the other side.
     pub fn sym(&mut self, sym: Sym) -> Sym {
         let Some(text) = self.from.get(sym) else { return Sym::NULL };
-        let known = &mut self.known[sym.0 as usize];
-        if known.is_null() {
-            *known = self.to.intern(text);
+        match self.known.get_mut(sym.0 as usize) {
+            None => self.to.intern(text),
+            Some(known) => {
+                if known.is_null() {
+                    *known = self.to.intern(text);
+                }
+                *known
+            }
         }
-        *known
     }
 
     /// The larger of one of ours and one of theirs, as ours.

@@ -22,6 +22,8 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, UInt32Type, UInt64T
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -42,7 +44,7 @@ pub const WIRE_VERSION: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"daysum\0\x01";
 const DIGEST_BYTES: usize = 32;
-const STREAMS: usize = 6;
+pub(super) const STREAMS: usize = 6;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
@@ -68,7 +70,7 @@ impl PartialState {
         let mut days = BTreeMap::new();
         let mut body = Vec::new();
         for (day, state) in &self.days {
-            let streams = state.to_streams()?;
+            let streams = state.unspilled()?.to_streams()?;
             days.insert(*day, streams.each_ref().map(|stream| stream.len() as u64));
             streams.iter().for_each(|stream| body.extend_from_slice(stream));
         }
@@ -134,17 +136,17 @@ fn number(rest: &mut &[u8]) -> Result<u32> {
     Ok(u32::from_le_bytes(*number))
 }
 
-const USAGE: [&str; 3] = ["namespace", "node", "labels"];
+pub(crate) const USAGE: [&str; 3] = ["namespace", "node", "labels"];
 const CAPACITY: [&str; 2] = ["millis_of_day", "node"];
 const VOLUMES: [&str; 8] =
     ["namespace", "pod", "claim", "volume", "class", "handle", "volume_labels", "claim_labels"];
-const MOUNTS: [&str; 4] = ["namespace", "pod", "node", "resource_id"];
+pub(super) const MOUNTS: [&str; 4] = ["namespace", "pod", "node", "resource_id"];
 const NODE_LABELS: [&str; 2] = ["node", "labels"];
 const NAMESPACE_LABELS: [&str; 2] = ["namespace", "labels"];
 
 impl DayState {
-    fn to_streams(&self) -> Result<[Vec<u8>; STREAMS]> {
-        let Self { names, usage, capacity, volumes, mounts, node_labels, namespace_labels } = self;
+    pub(super) fn to_streams(&self) -> Result<[Vec<u8>; STREAMS]> {
+        let Self { names, usage, capacity, volumes, mounts, node_labels, namespace_labels, .. } = self;
         Ok([
             write(names, usage, USAGE, [true; 3])?,
             write(names, capacity, CAPACITY, CAPACITY_SYMBOLS)?,
@@ -155,9 +157,9 @@ impl DayState {
         ])
     }
 
-    fn from_streams(streams: [&[u8]; STREAMS]) -> Result<Self> {
+    pub(super) fn from_streams(streams: [&[u8]; STREAMS]) -> Result<Self> {
         let mut state = Self::default();
-        let Self { names, usage, capacity, volumes, mounts, node_labels, namespace_labels } = &mut state;
+        let Self { names, usage, capacity, volumes, mounts, node_labels, namespace_labels, .. } = &mut state;
         *usage = read(names, streams[0], USAGE, [true; 3])?;
         *capacity = read(names, streams[1], CAPACITY, CAPACITY_SYMBOLS)?;
         *volumes = read(names, streams[2], VOLUMES, [true; 8])?;
@@ -169,7 +171,7 @@ impl DayState {
 }
 
 /// A table's values as columns.
-trait Columns: Accumulator {
+pub(crate) trait Columns: Accumulator {
     /// Named columns, a value for each of `rows`.
     fn to_columns(rows: &[&Self], names: &Interner) -> Vec<(String, ArrayRef)>;
     /// The values of all rows.
@@ -182,7 +184,17 @@ fn write<const N: usize, A: Columns>(
     keys: [&str; N],
     symbols: [bool; N],
 ) -> Result<Vec<u8>> {
-    let order = sorted(names, table, symbols);
+    write_groups(names, table, &sorted(names, table, symbols), keys, symbols)
+}
+
+/// These groups of a table, in this order.
+pub(super) fn write_groups<const N: usize, A: Columns>(
+    names: &Interner,
+    table: &Table<N, A>,
+    order: &[usize],
+    keys: [&str; N],
+    symbols: [bool; N],
+) -> Result<Vec<u8>> {
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
     for (part, (name, is_symbol)) in keys.into_iter().zip(symbols).enumerate() {
         let key = order.iter().map(|&group| table.key(group)[part]);
@@ -206,7 +218,7 @@ fn write<const N: usize, A: Columns>(
     writer.into_inner().map_err(Error::wire)
 }
 
-fn read<const N: usize, A: Columns>(
+pub(super) fn read<const N: usize, A: Columns>(
     names: &mut Interner,
     stream: &[u8],
     keys: [&str; N],
@@ -238,9 +250,8 @@ fn text_column(names: &Interner, syms: impl Iterator<Item = Sym> + Clone) -> Arr
     used.sort_unstable();
     used.dedup();
     used.sort_unstable_by_key(|sym| names.get(*sym));
-    let mut position = vec![0; names.len()];
-    used.iter().zip(0u32..).for_each(|(sym, at)| position[sym.0 as usize] = at);
-    let keys: UInt32Array = syms.map(|sym| (!sym.is_null()).then(|| position[sym.0 as usize])).collect();
+    let positions: HashMap<Sym, u32, RandomState> = used.iter().copied().zip(0..).collect();
+    let keys: UInt32Array = syms.map(|sym| (!sym.is_null()).then(|| positions[&sym])).collect();
     let values = StringArray::from_iter(used.iter().map(|sym| names.get(*sym)));
     Arc::new(DictionaryArray::new(keys, Arc::new(values)))
 }

@@ -4,14 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray,
-};
+use arrow::array::{ArrayRef, AsArray, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type};
 
-use super::BLOCK_ROWS;
 use crate::error::Result;
-use crate::rows;
+use crate::rows::{self, BLOCK_ROWS};
 
 /// Rows that wait until a block is full.
 #[derive(Debug, Default)]
@@ -43,34 +40,40 @@ impl Blocks {
     /// Hands on what is left.
     pub(super) fn finish(&mut self, mut write: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
         if self.rows > 0 {
-            let columns = (0..self.waiting[0].num_columns()).map(|column| self.joined(column)).collect();
-            let block = RecordBatch::try_new(rows::schema(), columns).map_err(super::failed)?;
+            let block = concat(&self.waiting)?;
             *self = Self::default();
             write(&block)?;
         }
         Ok(())
     }
+}
 
-    fn joined(&self, column: usize) -> ArrayRef {
-        let parts = self.waiting.iter().map(|batch| batch.column(column));
-        match self.waiting[0].column(column).data_type() {
-            DataType::Utf8 => {
-                let mut joined = arrow::array::StringBuilder::new();
-                parts.for_each(|part| joined.extend(part.as_string::<i32>()));
-                Arc::new(joined.finish()) as Arc<StringArray>
-            }
-            DataType::Float64 => {
-                Arc::new(parts.flat_map(|part| part.as_primitive::<Float64Type>()).collect::<Float64Array>())
-            }
-            DataType::Date32 => {
-                Arc::new(parts.flat_map(|part| part.as_primitive::<Date32Type>()).collect::<Date32Array>())
-            }
-            DataType::Int32 => {
-                Arc::new(parts.flat_map(|part| part.as_primitive::<Int32Type>()).collect::<Int32Array>())
-            }
-            other => {
-                unreachable!("write has compared the rows with rows::schema, which has no {other} column")
-            }
+/// Batches of finished rows as one.
+pub fn concat(batches: &[RecordBatch]) -> Result<RecordBatch> {
+    let schema = rows::schema();
+    let columns = (0..schema.fields().len()).map(|column| joined(batches, column)).collect();
+    RecordBatch::try_new(schema, columns).map_err(super::failed)
+}
+
+fn joined(batches: &[RecordBatch], column: usize) -> ArrayRef {
+    let parts = batches.iter().map(|batch| batch.column(column));
+    match rows::schema().field(column).data_type() {
+        DataType::Utf8 => {
+            let mut joined = arrow::array::StringBuilder::new();
+            parts.for_each(|part| joined.extend(part.as_string::<i32>()));
+            Arc::new(joined.finish()) as Arc<StringArray>
+        }
+        DataType::Float64 => {
+            Arc::new(parts.flat_map(|part| part.as_primitive::<Float64Type>()).collect::<Float64Array>())
+        }
+        DataType::Date32 => {
+            Arc::new(parts.flat_map(|part| part.as_primitive::<Date32Type>()).collect::<Date32Array>())
+        }
+        DataType::Int32 => {
+            Arc::new(parts.flat_map(|part| part.as_primitive::<Int32Type>()).collect::<Int32Array>())
+        }
+        other => {
+            unreachable!("rows::schema has no {other} column")
         }
     }
 }

@@ -10,6 +10,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 use super::*;
 use crate::rows;
+use crate::rows::BLOCK_ROWS;
 
 /// `rows` rows, every column filled, with NULLs, empty text and awkward numbers among them.
 fn batch(count: usize) -> RecordBatch {

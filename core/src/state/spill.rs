@@ -1,0 +1,328 @@
+//! Days that do not fit into memory: their groups leave as sorted runs and come back in the order of their keys.
+//!
+//! ```text
+//! DayState -- spill --> run: usage  | block | block | block …   sorted by key, a few hundred groups each
+//!                            mounts | block …
+//!                            rest   | capacity, volumes, node and namespace labels, whole
+//! runs -- Merged --> blocks of all of them, equal keys merged
+//! ```
+//!
+//! The two tables that grow with pods come back a block at a time; the others grow with nodes, namespaces and claims,
+//! and are held again when their day is finished. A block is one Arrow IPC stream, as in a state's encoded form.
+//! Sums are integers, so where and how often a group was cut cannot be seen in them.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::day::DayState;
+use super::order::sorted;
+use super::table::{Accumulator, Remap, Table};
+use super::values::{Member, PodSums};
+use super::wire::{Columns, MOUNTS, STREAMS, USAGE, read, write_groups};
+use crate::error::Result;
+use crate::intern::Interner;
+use crate::port::{ReadAt, Spill};
+
+/// Groups of a block: as few as make the cost of a block small beside that of its groups, because a merge holds a
+/// block of every run.
+const BLOCK_GROUPS: usize = 256;
+
+/// Bytes that a block takes while it is merged, roughly.
+const BLOCK_BYTES: usize = 128 << 10;
+
+/// Some groups in the order of their keys, with the texts of these alone.
+#[derive(Debug)]
+pub(crate) struct Block<const N: usize, A> {
+    pub(crate) names: Interner,
+    pub(crate) table: Table<N, A>,
+}
+
+impl<const N: usize, A> Default for Block<N, A> {
+    fn default() -> Self {
+        Self { names: Interner::default(), table: Table::default() }
+    }
+}
+
+impl<const N: usize, A: Accumulator> Block<N, A> {
+    /// Bytes held on the heap.
+    pub(crate) fn memory_size(&self) -> usize {
+        self.names.memory_size() + self.table.memory_size()
+    }
+}
+
+/// Sorted groups, kept elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Run<const N: usize> {
+    keys: [&'static str; N],
+    bytes: Arc<dyn ReadAt>,
+    blocks: Vec<Range<u64>>,
+}
+
+impl<const N: usize> Run<N> {
+    /// Keeps a table as one run.
+    pub(crate) fn of<A: Columns>(
+        names: &Interner,
+        table: &Table<N, A>,
+        keys: [&'static str; N],
+        spill: &Spill,
+    ) -> Result<Self> {
+        Self::keep(keys, spill, &mut blocks(names, table, keys))
+    }
+
+    fn keep(
+        keys: [&'static str; N],
+        spill: &Spill,
+        blocks: &mut dyn Iterator<Item = Result<Vec<u8>>>,
+    ) -> Result<Self> {
+        let mut ranges = Ranges::default();
+        let bytes = spill.store.keep(&mut blocks.inspect(|block| ranges.add(block)))?;
+        Ok(Self { keys, bytes, blocks: ranges.found })
+    }
+
+    fn block<A: Columns>(&self, at: usize) -> Result<Option<Block<N, A>>> {
+        let Some(range) = self.blocks.get(at) else { return Ok(None) };
+        let mut names = Interner::default();
+        let table = read(&mut names, &self.bytes.read_at(range.clone())?, self.keys, [true; N])?;
+        Ok(Some(Block { names, table }))
+    }
+}
+
+fn blocks<const N: usize, A: Columns>(
+    names: &Interner,
+    table: &Table<N, A>,
+    keys: [&'static str; N],
+) -> impl Iterator<Item = Result<Vec<u8>>> {
+    let order = sorted(names, table, [true; N]);
+    (0..order.len()).step_by(BLOCK_GROUPS).map(move |start| {
+        let end = order.len().min(start + BLOCK_GROUPS);
+        write_groups(names, table, &order[start..end], keys, [true; N])
+    })
+}
+
+/// Where blocks come to lie that are kept one behind the other.
+#[derive(Debug, Default)]
+struct Ranges {
+    found: Vec<Range<u64>>,
+}
+
+impl Ranges {
+    fn add(&mut self, block: &Result<Vec<u8>>) {
+        let start = self.found.last().map_or(0, |range| range.end);
+        let length = block.as_ref().map_or(0, Vec::len);
+        self.found.push(start..start + length as u64);
+    }
+}
+
+type Rest = (Arc<dyn ReadAt>, [Range<u64>; STREAMS]);
+
+/// What a day has out of memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spilled {
+    /// The runs of the usage table.
+    pub(crate) usage: Vec<Run<3>>,
+    /// The runs of the table of mounts.
+    pub(crate) mounts: Vec<Run<4>>,
+    /// The other tables, as streams of the encoded form.
+    rest: Vec<Rest>,
+    /// Where they were put.
+    pub(crate) to: Option<Spill>,
+}
+
+impl Spilled {
+    pub(super) fn append(&mut self, other: Self) {
+        self.usage.extend(other.usage);
+        self.mounts.extend(other.mounts);
+        self.rest.extend(other.rest);
+        self.to = self.to.take().or(other.to);
+    }
+}
+
+impl DayState {
+    /// Puts everything that is held in memory out of it. Nothing is lost: merging, encoding and finishing go on.
+    pub fn spill(&mut self, spill: &Spill) -> Result<()> {
+        if self.groups() > 0 {
+            let mut spilled = std::mem::take(&mut self.spilled);
+            let held = std::mem::take(self);
+            let usage = Run::of(&held.names, &held.usage, USAGE, spill)?;
+            let mounts = Run::of(&held.names, &held.mounts, MOUNTS, spill)?;
+            spilled.usage.extend((!usage.blocks.is_empty()).then_some(usage));
+            spilled.mounts.extend((!mounts.blocks.is_empty()).then_some(mounts));
+            let rest = Self { usage: Table::default(), mounts: Table::default(), ..held };
+            let mut ranges = Ranges::default();
+            let mut streams = rest.to_streams()?.into_iter().map(Ok).inspect(|stream| ranges.add(stream));
+            let bytes = spill.store.keep(&mut streams)?;
+            let ranges = ranges.found.try_into().expect("a store asks for every block");
+            spilled.rest.push((bytes, ranges));
+            spilled.to = Some(spill.clone());
+            self.spilled = spilled;
+        }
+        Ok(())
+    }
+
+    /// Puts the usage that is held out of memory, behind what is there.
+    pub(crate) fn spill_usage(&mut self, spill: &Spill) -> Result<()> {
+        let usage = std::mem::take(&mut self.usage);
+        if !usage.is_empty() {
+            self.spilled.usage.push(Run::of(&self.names, &usage, USAGE, spill)?);
+        }
+        Ok(())
+    }
+
+    /// Takes the tables back that do not grow with pods.
+    pub(crate) fn restore_rest(mut self) -> Result<Self> {
+        for (bytes, ranges) in std::mem::take(&mut self.spilled.rest) {
+            let mut streams = Vec::with_capacity(STREAMS);
+            for range in ranges {
+                streams.push(bytes.read_at(range)?);
+            }
+            self = self.merge(Self::from_streams(std::array::from_fn(|at| &*streams[at]))?)?;
+        }
+        Ok(self)
+    }
+
+    /// The day with everything in memory, for those who need it whole.
+    pub(super) fn unspilled(&self) -> Result<Cow<'_, Self>> {
+        if self.spilled.to.is_none() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut whole = self.clone().restore_rest()?;
+        let spilled = std::mem::take(&mut whole.spilled);
+        for block in Merged::<3, PodSums>::of(&spilled.usage)? {
+            let block = block?;
+            whole.usage.absorb(&block.table, [true; 3], &mut Remap::new(&block.names, &mut whole.names))?;
+        }
+        for block in Merged::<4, Member>::of(&spilled.mounts)? {
+            let block = block?;
+            whole.mounts.absorb(&block.table, [true; 4], &mut Remap::new(&block.names, &mut whole.names))?;
+        }
+        Ok(Cow::Owned(whole))
+    }
+}
+
+/// The groups of several runs as one sequence of blocks.
+#[derive(Debug)]
+pub(crate) struct Merged<const N: usize, A: Columns> {
+    heap: BinaryHeap<Cursor<N, A>>,
+}
+
+impl<const N: usize, A: Columns> Merged<N, A> {
+    /// Starts before the first group. Holds a block of every run.
+    pub(crate) fn of(runs: &[Run<N>]) -> Result<Self> {
+        let cursors = runs.iter().map(|run| Cursor::open(run.clone()));
+        Ok(Self { heap: cursors.filter_map(Result::transpose).collect::<Result<_>>()? })
+    }
+
+    /// As few runs as can be merged within half of what may be held.
+    pub(crate) fn reduced(mut runs: Vec<Run<N>>, spill: &Spill) -> Result<Vec<Run<N>>> {
+        let most = (spill.bytes / 2 / BLOCK_BYTES).max(2);
+        while runs.len() > most {
+            let surplus = (runs.len() - most + 1).clamp(2, most);
+            let some: Vec<Run<N>> = runs.drain(..surplus).collect();
+            let keys = some[0].keys;
+            let mut blocks = Self::of(&some)?.map(|block| {
+                let Block { names, table } = block?;
+                let order: Vec<usize> = (0..table.len()).collect();
+                write_groups(&names, &table, &order, keys, [true; N])
+            });
+            runs.push(Run::keep(keys, spill, &mut blocks)?);
+        }
+        Ok(runs)
+    }
+
+    fn next_block(&mut self) -> Result<Block<N, A>> {
+        let mut block: Block<N, A> = Block::default();
+        while let Some(mut first) = self.heap.peek_mut() {
+            let key = first.key();
+            let last = block.table.len().checked_sub(1).map(|last| *block.table.key(last));
+            let again = last.is_some_and(|last| last.map(|part| block.names.get(part)) == key);
+            if block.table.len() >= BLOCK_GROUPS && !again {
+                break;
+            }
+            let group = match again {
+                true => block.table.len() - 1,
+                false => block.table.group(key.map(|part| block.names.intern_option(part))),
+            };
+            let mut remap = Remap::once(&first.block.names, &mut block.names);
+            block.table.value_mut(group).absorb(first.block.table.value(first.at), &mut remap)?;
+            if !first.advance()? {
+                PeekMut::pop(first);
+            }
+        }
+        Ok(block)
+    }
+}
+
+impl<const N: usize, A: Columns> Iterator for Merged<N, A> {
+    type Item = Result<Block<N, A>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.heap.is_empty() {
+            return None;
+        }
+        let block = self.next_block();
+        if block.is_err() {
+            self.heap.clear();
+        }
+        Some(block)
+    }
+}
+
+/// A place in a run.
+#[derive(Debug)]
+struct Cursor<const N: usize, A> {
+    run: Run<N>,
+    next: usize,
+    block: Block<N, A>,
+    at: usize,
+}
+
+impl<const N: usize, A: Columns> Cursor<N, A> {
+    fn open(run: Run<N>) -> Result<Option<Self>> {
+        Ok(run.block(0)?.map(|block| Self { run, next: 1, block, at: 0 }))
+    }
+
+    /// Goes to the next group; false where there is none.
+    fn advance(&mut self) -> Result<bool> {
+        self.at += 1;
+        if self.at < self.block.table.len() {
+            return Ok(true);
+        }
+        match self.run.block(self.next)? {
+            None => Ok(false),
+            Some(block) => {
+                (self.block, self.at, self.next) = (block, 0, self.next + 1);
+                Ok(true)
+            }
+        }
+    }
+
+    /// NULL sorts before any text, as it does in `sorted`.
+    fn key(&self) -> [Option<&str>; N] {
+        self.block.table.key(self.at).map(|part| self.block.names.get(part))
+    }
+}
+
+/// A heap's top is its largest: the cursor with the smallest key.
+impl<const N: usize, A: Columns> Ord for Cursor<N, A> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.key().cmp(&self.key())
+    }
+}
+
+impl<const N: usize, A: Columns> PartialOrd for Cursor<N, A> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<const N: usize, A: Columns> PartialEq for Cursor<N, A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<const N: usize, A: Columns> Eq for Cursor<N, A> {}
