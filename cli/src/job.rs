@@ -138,6 +138,11 @@ impl Job {
         self.since.is_none_or(|since| day >= since)
     }
 
+    /// Those that are asked for, and were not published by this run before it listed again.
+    fn kept(&self, days: BTreeSet<Day>, report: &Report) -> BTreeSet<Day> {
+        days.into_iter().filter(|day| self.is_asked(*day) && !report.days.contains(day)).collect()
+    }
+
     /// Lists, reads footers, and leaves out what is published already.
     pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
@@ -148,7 +153,7 @@ impl Job {
         let mut seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
             tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
-            report.days_unchanged = days.into_iter().filter(|day| self.is_asked(*day)).collect();
+            report.days_unchanged = self.kept(days, report);
             return Ok(Schedule::new(Plan::default(), self.fold.clone()));
         }
         let mut plan = self.footers(objects.clone()).await?;
@@ -178,7 +183,7 @@ impl Job {
         let unchanged: BTreeSet<Day> = unchanged.difference(schedule.held()).copied().collect();
         schedule.skip(&unchanged);
         schedule.skip(&inputs.into_keys().filter(|day| !self.is_asked(*day)).collect());
-        report.days_unchanged = unchanged.into_iter().filter(|day| self.is_asked(*day)).collect();
+        report.days_unchanged = self.kept(unchanged, report);
         tracing::info!(
             objects = report.objects,
             row_groups = schedule.units().len(),
@@ -222,7 +227,7 @@ impl Job {
         let fingerprint = self.fingerprint();
         published
             .iter()
-            .filter(|_| !self.force)
+            .filter(|day| !self.force || day.scope.run == self.run)
             .filter(|day| {
                 day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
             })

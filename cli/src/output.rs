@@ -120,6 +120,7 @@ impl Output {
                 let rows = std::slice::from_ref(&day.rows);
                 let diff = stored.diff_day(&scope, rows, NumericMode::default()).await?;
                 let unchanged = diff.is_empty();
+                differences.retain(|(day, _)| *day != scope.day); // an object changed, and it was read again
                 differences.push((scope.day, diff));
                 Ok(Receipt { rows: day.rows.num_rows() as u64, unchanged, ..Receipt::default() })
             }

@@ -32,6 +32,9 @@ pub(crate) struct Report {
     pub(crate) days_unchanged: BTreeSet<Day>,
     /// Days that keep their old rows because something of theirs could not be read.
     pub(crate) days_held: BTreeSet<Day>,
+    /// How often everything not yet published was planned again, because an object had changed or vanished since it was
+    /// listed. Rows that were read twice are counted twice.
+    pub(crate) replans: u32,
     pub(crate) objects: u64,
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
@@ -97,6 +100,14 @@ impl Report {
             self.rows_in
         );
         Err(Error::Config { reason })
+    }
+
+    /// Forgets what the next listing will tell anew.
+    pub(crate) fn start_again(&mut self) {
+        self.replans += 1;
+        self.quarantined.clear();
+        self.days_held.clear();
+        self.days_unchanged.clear();
     }
 
     pub(crate) fn add_day(&mut self, day: &DaySummary, receipt: &Receipt) {

@@ -78,7 +78,10 @@ impl PiecewiseDecoder {
                         None,
                     )
                 })
-                .map_err(|error| unreadable(at.clone(), &error))
+                .map_err(|error| match lock(&object.failed).take() {
+                    Some(failed) => failed,
+                    None => unreadable(at.clone(), &error),
+                })
         })?;
         Ok(Self { at, object, inner: Batches(inner) })
     }

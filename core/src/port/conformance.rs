@@ -46,7 +46,9 @@ pub async fn source(source: &dyn Source, objects: &[(&str, Bytes)]) {
     );
     let gone = ObjectMeta { key: "no such object".into(), size: 10, version: None, ..Default::default() };
     let whole: Range<u64> = 0..10;
-    source.read(&gone, &[whole]).await.expect_err("a missing object is an error, not an empty answer");
+    let error =
+        source.read(&gone, &[whole]).await.expect_err("a missing object is an error, not an empty answer");
+    assert_eq!(error.code(), "changed", "a run lists again where an object has vanished: {error}");
 }
 
 async fn ranges(source: &dyn Source, object: &ObjectMeta, bytes: &Bytes) {
@@ -57,14 +59,15 @@ async fn ranges(source: &dyn Source, object: &ObjectMeta, bytes: &Bytes) {
         asked.iter().map(|range| bytes.slice(range.start as usize..range.end as usize)).collect();
     assert_eq!(read, cut, "every range in the order it was asked for, overlapping ones too");
     assert_eq!(source.read(object, &[]).await.expect("nothing is asked"), Vec::<Bytes>::new());
-    let (beyond, half) = (0..size + 1, 0..size / 2);
+    let (beyond, whole) = (0..size + 1, 0..size);
     source
         .read(object, &[beyond])
         .await
         .expect_err("a range beyond the end is an error, never a short answer");
     if object.version.is_some() {
         let other = ObjectMeta { version: Some("another version".into()), ..object.clone() };
-        source.read(&other, &[half]).await.expect_err("another version than the listed one is refused");
+        let error = source.read(&other, &[whole]).await.expect_err("another version than the listed one");
+        assert_eq!(error.code(), "changed", "a run lists again where an object has changed: {error}");
     }
 }
 
