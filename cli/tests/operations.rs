@@ -359,6 +359,54 @@ fn quarantine_retry_reads_what_was_skipped() {
 }
 
 #[test]
+fn files_have_a_quarantine_beside_their_ledger() {
+    let bench = Bench::new();
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (output, settings) = (bench.path("out"), bench.path("daysum.yaml"));
+    fs::write(&settings, "policy: {bad_file: skip-and-report}").expect("writable");
+    let skip = ["--output", text(&output), "--config", text(&settings)];
+    let asked = ["--output", text(&output), "--source", &golden.lookups.source_uuid];
+    let quarantine = |more: &[&str]| {
+        let ended = DAYSUM.run(&[&["quarantine"], more, &asked].concat(), &[]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.stdout
+    };
+    let status = || DAYSUM.run(&[&["status", "--month", "2025-11"], &asked[..]].concat(), &[]).stdout;
+    let rows = || fs::read(&parquet_below(&output)[1]).expect("a day");
+
+    let broken = bench.file(&["pod_usage_line_items_daily", "2025-11-02"]);
+    let input = bench.path("input");
+    let key = text(broken.strip_prefix(&input).expect("it was found there")).to_owned();
+    let whole = fs::read(&broken).expect("readable");
+    let mut bad = whole.clone();
+    bad[4..400].fill(0xff); // the footer is sound, the pages are not
+    overwrite_in_secret(&broken, &bad);
+    assert_eq!(days(&bench.run(0, &skip), "days").len(), 2);
+    let incomplete = rows();
+    assert!(status().contains("2 days published"), "{}", status());
+    let listed = quarantine(&["list"]);
+    assert!(listed.contains(&key) && listed.contains("1 objects"), "{listed}");
+    let shown: Value = serde_json::from_str(&quarantine(&["show", &key])).expect("JSON");
+    assert_eq!((&shown[0]["object"], shown.as_array().map(Vec::len)), (&Value::from(key.as_str()), Some(1)));
+
+    overwrite_in_secret(&broken, &whole);
+    assert_eq!(days(&bench.run(0, &skip), "days_unchanged").len(), 2, "nobody was asked to read it again");
+    assert!(
+        quarantine(&["retry"]).contains("1 objects: the next run tries them, and reads 1 published days")
+    );
+    assert_eq!(days(&bench.run(0, &skip), "days"), ["2025-11-02"]);
+    assert_ne!(rows(), incomplete);
+    assert!(quarantine(&["list"]).starts_with("0 objects"));
+
+    // A day that is held back is in it, too, and leaves it when somebody says so.
+    fs::write(&broken, &whole[..whole.len() / 2]).expect("writable");
+    assert_eq!(days(&bench.run(3, &["--output", text(&output)]), "days_held"), ["2025-11-02"]);
+    assert!(quarantine(&["list"]).contains("1 objects"));
+    assert!(quarantine(&["drop", &key]).contains("1 entries dropped"));
+    assert!(quarantine(&["list"]).starts_with("0 objects"));
+}
+
+#[test]
 fn a_bad_row_holds_back_its_day_whatever_happens_to_bad_files() {
     let work = TempDir::new().expect("a directory");
     let (second, bad) = (fixture::hour("2025-02-02", 0), fixture::text("{"));
