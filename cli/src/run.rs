@@ -125,6 +125,14 @@ pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
         format!("unchanged  {} days  {}", report.days_unchanged.len(), listed(&report.days_unchanged)),
         format!("held back  {} days  {}", report.days_held.len(), listed(&report.days_held)),
     ];
+    if !report.days_orphaned.is_empty() {
+        let days = &report.days_orphaned;
+        lines.push(format!(
+            "orphaned   {} days  {}  (published, and no object left)",
+            days.len(),
+            listed(days)
+        ));
+    }
     lines.extend(report.quarantined.iter().map(|bad| format!("unreadable {}", bad.reason)));
     Ok(lines.join("\n"))
 }

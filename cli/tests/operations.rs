@@ -407,6 +407,28 @@ fn files_have_a_quarantine_beside_their_ledger() {
 }
 
 #[test]
+fn a_published_day_without_objects_keeps_its_rows_and_is_told() {
+    let bench = Bench::new();
+    let (output, input) = (bench.path("out"), bench.path("input"));
+    let run = || bench.run(0, &["--output", text(&output)]);
+    assert!(days(&run(), "days_orphaned").is_empty());
+    let published = || parquet_below(&output).iter().map(|path| fs::read(path).expect("a day")).collect();
+    let before: Vec<Vec<u8>> = published();
+    for path in parquet_below(&input).iter().filter(|path| text(path).contains("2025-11-02")) {
+        fs::remove_file(path).expect("it was found there");
+    }
+    for _ in 0..2 {
+        let report = run();
+        assert_eq!(days(&report, "days_orphaned"), ["2025-11-02"]); // the second run reads no footer, and knows it too
+        assert_eq!(days(&report, "days_unchanged"), ["2025-11-01"]);
+    }
+    let asked = ["plan", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
+    let plan = DAYSUM.run(&asked, &[]).stdout;
+    assert!(plan.contains("orphaned   1 days  2025-11-02"), "{plan}");
+    assert_eq!(published(), before);
+}
+
+#[test]
 fn a_bad_row_holds_back_its_day_whatever_happens_to_bad_files() {
     let work = TempDir::new().expect("a directory");
     let (second, bad) = (fixture::hour("2025-02-02", 0), fixture::text("{"));
