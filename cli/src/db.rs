@@ -1,14 +1,13 @@
-//! What an operator asks a database: `daysum db`, `status` and `quarantine`.
+//! What an operator asks an output: `daysum db`, `status` and `quarantine`.
 
 use clap::{Args, Subcommand};
 use daysum::config::Config;
-use daysum_core::port::{Quarantine, Sink};
 use daysum_core::{Day, Lookups, Result};
-use daysum_io_postgres::{
-    Database, PostgresConfig, PostgresQuarantine, PostgresSink, Schema, Severity, SinkOptions,
-};
+use daysum_io_postgres::{Database, PostgresConfig, Schema, Severity};
+use daysum_io_s3::Place;
 
 use crate::args::{Common, Selection};
+use crate::output::Output;
 use crate::setup::{runtime, tenant, wrong};
 
 /// The tables themselves.
@@ -24,7 +23,7 @@ pub(crate) enum DbCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuarantineCommand {
     /// Every object that was left out, with the days it holds back. The next run tries each again by itself.
-    List(Selection),
+    List(Asked),
     /// Everything known of one object, as JSON.
     Show(OneObject),
     /// Makes the next run read the days of an object, or of all of them, even where they were published without it
@@ -33,7 +32,7 @@ pub(crate) enum QuarantineCommand {
         /// Its key; otherwise every object of the source.
         object: Option<String>,
         #[command(flatten)]
-        selection: Selection,
+        asked: Asked,
     },
     /// Forgets an object; if it is still unreadable the next run meets it again.
     Drop(OneObject),
@@ -44,6 +43,16 @@ pub(crate) enum QuarantineCommand {
 pub(crate) struct OneObject {
     /// Its key.
     object: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Which source, in which output.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    /// Directory or s3:// address that the days were written to; otherwise the database.
+    #[arg(long, value_name = "DIR")]
+    output: Option<String>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -78,12 +87,10 @@ pub(crate) fn db(common: &Common, command: &DbCommand) -> Result<(String, u8)> {
 }
 
 /// The ledger of the selected days, a line each.
-pub(crate) fn status(common: &Common, selection: &Selection) -> Result<String> {
-    let (config, lookups) = asked(common, selection)?;
-    let (database, schema) = target(&config)?;
+pub(crate) fn status(common: &Common, asked: &Asked) -> Result<String> {
+    let (mut output, lookups) = asked.open(common)?;
     let (first, last) = lookups.range()?;
-    let mut sink = PostgresSink::new(database, schema, SinkOptions::default());
-    let days = runtime()?.block_on(sink.published(&lookups.source_uuid.to_lowercase(), first, last))?;
+    let days = runtime()?.block_on(output.published(&lookups.source_uuid.to_lowercase(), first, last))?;
     let lines = days.iter().map(|day| {
         let scope = &day.scope;
         format!("{}  {:>9} rows  {:>4} objects  run {}", scope.day, day.rows, scope.inputs.len(), scope.run)
@@ -95,19 +102,17 @@ pub(crate) fn status(common: &Common, selection: &Selection) -> Result<String> {
 }
 
 pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result<String> {
-    let selection = match command {
-        QuarantineCommand::List(selection) | QuarantineCommand::Retry { selection, .. } => selection,
-        QuarantineCommand::Show(one) | QuarantineCommand::Drop(one) => &one.selection,
+    let asked = match command {
+        QuarantineCommand::List(asked) | QuarantineCommand::Retry { asked, .. } => asked,
+        QuarantineCommand::Show(one) | QuarantineCommand::Drop(one) => &one.asked,
     };
-    let (config, lookups) = asked(common, selection)?;
-    let (database, schema) = target(&config)?;
+    let (mut output, lookups) = asked.open(common)?;
     let source = lookups.source_uuid.to_lowercase();
-    let mut quarantine = PostgresQuarantine::new(database.clone(), schema.clone());
     runtime()?.block_on(async {
         if let QuarantineCommand::Drop(one) = command {
-            return Ok(format!("{} entries dropped", quarantine.remove(&source, &one.object).await?));
+            return Ok(format!("{} entries dropped", output.forget(&source, &one.object).await?));
         }
-        let mut entries = quarantine.list(&source).await?;
+        let mut entries = output.left_out(&source).await?;
         if let QuarantineCommand::Show(one) = command {
             entries.retain(|entry| entry.object == one.object);
             return Ok(serde_json::to_string_pretty(&entries).expect("texts and dates are JSON"));
@@ -115,8 +120,7 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
         if let QuarantineCommand::Retry { object, .. } = command {
             entries.retain(|entry| object.as_ref().is_none_or(|object| entry.object == *object));
             let days: Vec<Day> = entries.iter().flat_map(|entry| entry.days.iter().copied()).collect();
-            let mut sink = PostgresSink::new(database, schema, SinkOptions::default());
-            let again = sink.reread(&source, &days).await?;
+            let again = output.reread(&source, &days).await?;
             return Ok(format!(
                 "{} objects: the next run tries them, and reads {again} published days again",
                 entries.len()
@@ -130,13 +134,28 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
     })
 }
 
-fn asked(common: &Common, selection: &Selection) -> Result<(Config, Lookups)> {
-    let (config, _) = common.load(&selection.settings())?;
-    let mut lookups = Lookups::default();
-    config.complete(&mut lookups);
-    selection.complete(&mut lookups);
-    if lookups.source_uuid.is_empty() {
-        return Err(wrong("no source: give --source UUID"));
+impl Asked {
+    /// The output, and what the settings say of the source.
+    fn open(&self, common: &Common) -> Result<(Output, Lookups)> {
+        let mut settings = self.selection.settings();
+        settings.push(("run.output", self.output.clone()));
+        let (config, _) = common.load(&settings)?;
+        let mut lookups = Lookups::default();
+        config.complete(&mut lookups);
+        self.selection.complete(&mut lookups);
+        if lookups.source_uuid.is_empty() {
+            return Err(wrong("no source: give --source UUID"));
+        }
+        let output = match &config.run.output {
+            Some(output) => {
+                let place = Place::open(output.expose(), &config.s3.store())?;
+                Output::files(place, config.run.format.parse()?)
+            }
+            None => {
+                let (database, schema) = target(&config)?;
+                Output::database(database, schema)
+            }
+        };
+        Ok((output, lookups))
     }
-    Ok((config, lookups))
 }

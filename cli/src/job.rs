@@ -140,6 +140,20 @@ impl Job {
         self.since.is_none_or(|since| day >= since)
     }
 
+    /// Those that are asked for, and were not published by this run before it listed again.
+    fn kept(&self, days: BTreeSet<Day>, report: &Report) -> BTreeSet<Day> {
+        days.into_iter().filter(|day| self.is_asked(*day) && !report.days.contains(day)).collect()
+    }
+
+    /// A day whose objects are all gone keeps its rows: an outage, or the end of a retention, looks the same.
+    fn tell_orphaned(&self, published: &[Published], has_objects: impl Fn(Day) -> bool, report: &mut Report) {
+        let gone = published.iter().filter(|day| day.rows > 0).map(|day| day.scope.day);
+        for day in gone.filter(|day| self.is_asked(*day) && self.fold.wants(*day) && !has_objects(*day)) {
+            tracing::warn!(%day, "no object of this published day is there any more; its rows stay as they are");
+            report.days_orphaned.insert(day);
+        }
+    }
+
     /// Lists, reads footers, and leaves out what is published already.
     pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
@@ -150,7 +164,8 @@ impl Job {
         let mut seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
             tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
-            report.days_unchanged = days.into_iter().filter(|day| self.is_asked(*day)).collect();
+            self.tell_orphaned(&published, |day| days.contains(&day), report);
+            report.days_unchanged = self.kept(days, report);
             return Ok(Schedule::new(Plan::default(), self.fold.clone()));
         }
         let mut plan = self.footers(objects.clone()).await?;
@@ -176,11 +191,13 @@ impl Job {
         let mut schedule = Schedule::new(plan, self.fold.clone());
         report.days_held.extend(schedule.held().iter().filter(|day| self.is_asked(**day)));
         let inputs = schedule.inputs();
+        let held = schedule.held().clone();
+        self.tell_orphaned(&published, |day| inputs.contains_key(&day) || held.contains(&day), report);
         let unchanged = self.unchanged(&published, &inputs);
         let unchanged: BTreeSet<Day> = unchanged.difference(schedule.held()).copied().collect();
         schedule.skip(&unchanged);
         schedule.skip(&inputs.into_keys().filter(|day| !self.is_asked(*day)).collect());
-        report.days_unchanged = unchanged.into_iter().filter(|day| self.is_asked(*day)).collect();
+        report.days_unchanged = self.kept(unchanged, report);
         tracing::info!(
             objects = report.objects,
             row_groups = schedule.units().len(),
@@ -224,7 +241,7 @@ impl Job {
         let fingerprint = self.fingerprint();
         published
             .iter()
-            .filter(|_| !self.force)
+            .filter(|day| !self.force || day.scope.run == self.run)
             .filter(|day| {
                 day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
             })

@@ -47,8 +47,8 @@ enum Command {
     /// The database's tables.
     #[command(subcommand)]
     Db(db::DbCommand),
-    /// Which days of a source are published in the database.
-    Status(args::Selection),
+    /// Which days of a source are published.
+    Status(db::Asked),
     /// Objects that were left out, and the days they hold back.
     #[command(subcommand)]
     Quarantine(db::QuarantineCommand),
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
             Ok(code)
         }
         Command::Db(command) => db::db(&common, &command).map(coded),
-        Command::Status(selection) => db::status(&common, &selection).map(told),
+        Command::Status(asked) => db::status(&common, &asked).map(told),
         Command::Quarantine(command) => db::quarantine(&common, &command).map(told),
         Command::Config(ConfigCommand::Show) => common.load(&[]).map(|(config, notes)| {
             notes.iter().for_each(|note| logging::remark(&note.to_string()));

@@ -94,6 +94,7 @@ fn text(report: &Report, end: Option<&End>) -> String {
         ("published", report.days.len()),
         ("unchanged", report.days_unchanged.len()),
         ("held", report.days_held.len()),
+        ("orphaned", report.days_orphaned.len()),
     ];
     many(
         &mut metrics,

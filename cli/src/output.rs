@@ -11,12 +11,15 @@ use daysum_io_postgres::{
     Database, DayDiff, DayScope, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Registry,
     RegistryChanges, Schema, SinkOptions,
 };
-use daysum_io_s3::{ObjectStoreSink, Place};
+use daysum_io_s3::{ObjectStoreQuarantine, ObjectStoreSink, Place};
 
 /// An open output.
 #[derive(Debug)]
 pub(crate) enum Output {
-    Files(ObjectStoreSink),
+    Files {
+        sink: ObjectStoreSink,
+        quarantine: ObjectStoreQuarantine,
+    },
     Database {
         sink: Box<PostgresSink>,
         quarantine: Box<PostgresQuarantine>,
@@ -32,7 +35,10 @@ pub(crate) enum Output {
 
 impl Output {
     pub(crate) fn files(place: Place, format: RowsFormat) -> Self {
-        Self::Files(ObjectStoreSink::new(place, format))
+        Self::Files {
+            quarantine: ObjectStoreQuarantine::new(place.clone()),
+            sink: ObjectStoreSink::new(place, format),
+        }
     }
 
     pub(crate) fn database(config: PostgresConfig, schema: Schema) -> Self {
@@ -59,7 +65,7 @@ impl Output {
         last: Day,
     ) -> Result<Vec<Published>> {
         match self {
-            Self::Files(sink) => sink.published(source_uuid, first, last).await,
+            Self::Files { sink, .. } => sink.published(source_uuid, first, last).await,
             Self::Database { sink, .. } | Self::Comparison { sink, .. } => {
                 sink.published(source_uuid, first, last).await
             }
@@ -68,19 +74,17 @@ impl Output {
 
     /// Whether a day that has no rows any more may have some here: a database can hold rows that others wrote.
     pub(crate) fn may_hold(&self, day: Day, published: &BTreeSet<Day>) -> bool {
-        !matches!(self, Self::Files(_)) || published.contains(&day)
+        !matches!(self, Self::Files { .. }) || published.contains(&day)
     }
 
     /// What the last complete run of these days saw. Nothing, while an object of the source is in quarantine: every
     /// run then tries it again.
     pub(crate) async fn seen(&mut self, source_uuid: &str, first: Day, last: Day) -> Result<Option<Seen>> {
-        if let Self::Database { quarantine, .. } = self
-            && !quarantine.list(source_uuid).await?.is_empty()
-        {
+        if !self.left_out(source_uuid).await?.is_empty() {
             return Ok(None);
         }
         let kept = match self {
-            Self::Files(sink) => sink.remembered(source_uuid, first, last).await?,
+            Self::Files { sink, .. } => sink.remembered(source_uuid, first, last).await?,
             Self::Database { sink, .. } | Self::Comparison { sink, .. } => {
                 sink.remembered(source_uuid, first, last).await?
             }
@@ -97,7 +101,7 @@ impl Output {
         seen: &Seen,
     ) -> Result<()> {
         match self {
-            Self::Files(sink) => sink.remember(source_uuid, first, last, &seen.encode()).await,
+            Self::Files { sink, .. } => sink.remember(source_uuid, first, last, &seen.encode()).await,
             Self::Database { sink, .. } => sink.remember(source_uuid, first, last, &seen.encode()).await,
             Self::Comparison { .. } => Ok(()),
         }
@@ -106,7 +110,7 @@ impl Output {
     /// Replaces a day, or compares it.
     pub(crate) async fn publish(&mut self, scope: &WriteScope, day: &DaySummary) -> Result<Receipt> {
         match self {
-            Self::Files(sink) => {
+            Self::Files { sink, .. } => {
                 let mut digest = RowsDigest::default();
                 let mut write = sink.begin(scope).await?;
                 for rows in day.batches()? {
@@ -122,6 +126,7 @@ impl Output {
                 let rows: Vec<RecordBatch> = day.batches()?.collect::<Result<_>>()?;
                 let diff = stored.diff_day(&scope, &rows, NumericMode::default()).await?;
                 let unchanged = diff.is_empty();
+                differences.retain(|(day, _)| *day != scope.day); // an object changed, and it was read again
                 differences.push((scope.day, diff));
                 Ok(Receipt { rows: day.num_rows() as u64, unchanged, ..Receipt::default() })
             }
@@ -132,7 +137,7 @@ impl Output {
     pub(crate) async fn write_registry(&mut self, registry: &Registry) -> Result<Option<RegistryChanges>> {
         match self {
             Self::Database { database, .. } => database.upsert_registry(registry).await.map(Some),
-            Self::Files(_) | Self::Comparison { .. } => Ok(None),
+            Self::Files { .. } | Self::Comparison { .. } => Ok(None),
         }
     }
 
@@ -140,26 +145,58 @@ impl Output {
     pub(crate) async fn nodes(&mut self, source_uuid: &str, month: Month) -> Result<Vec<NodeRole>> {
         match self {
             Self::Database { database, .. } => Ok(database.lookups(source_uuid, month).await?.nodes),
-            Self::Files(_) | Self::Comparison { .. } => Ok(Vec::new()),
+            Self::Files { .. } | Self::Comparison { .. } => Ok(Vec::new()),
         }
     }
 
-    /// Remembers what was left out. Files have no quarantine of their own: the report and the exit code tell.
+    /// Remembers what was left out, durably.
     pub(crate) async fn quarantine(&mut self, entry: &QuarantineEntry) -> Result<()> {
-        match self {
-            Self::Files(_) | Self::Comparison { .. } => Ok(()),
-            Self::Database { quarantine, .. } => quarantine.put(entry).await,
+        match self.quarantines() {
+            Some(quarantine) => quarantine.put(entry).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What was left out earlier.
+    pub(crate) async fn left_out(&mut self, source_uuid: &str) -> Result<Vec<QuarantineEntry>> {
+        match self.quarantines() {
+            Some(quarantine) => quarantine.list(source_uuid).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Forgets an object that was left out; says how many entries it had.
+    pub(crate) async fn forget(&mut self, source_uuid: &str, object: &str) -> Result<u64> {
+        match self.quarantines() {
+            Some(quarantine) => quarantine.remove(source_uuid, object).await,
+            None => Ok(0),
         }
     }
 
     /// Forgets what was left out earlier and has been read by this run.
     pub(crate) async fn recovered(&mut self, source_uuid: &str, read: &BTreeSet<&str>) -> Result<()> {
-        let Self::Database { quarantine, .. } = self else { return Ok(()) };
-        for entry in quarantine.list(source_uuid).await? {
+        for entry in self.left_out(source_uuid).await? {
             if read.contains(entry.object.as_str()) {
-                quarantine.remove(source_uuid, &entry.object).await?;
+                self.forget(source_uuid, &entry.object).await?;
             }
         }
         Ok(())
+    }
+
+    /// Makes the next run read these days again; says how many of them are published.
+    pub(crate) async fn reread(&mut self, source_uuid: &str, days: &[Day]) -> Result<u64> {
+        match self {
+            Self::Files { sink, .. } => sink.reread(source_uuid, days).await,
+            Self::Database { sink, .. } => sink.reread(source_uuid, days).await,
+            Self::Comparison { .. } => Ok(0),
+        }
+    }
+
+    fn quarantines(&mut self) -> Option<&mut dyn Quarantine> {
+        match self {
+            Self::Files { quarantine, .. } => Some(quarantine),
+            Self::Database { quarantine, .. } => Some(&mut **quarantine),
+            Self::Comparison { .. } => None,
+        }
     }
 }

@@ -11,19 +11,44 @@ use daysum_core::{Day, Error, FoldConfig, Lookups, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
-use crate::job::Job;
+use crate::job::{Job, Purpose};
 use crate::logging::BARS;
 use crate::output::Output;
 use crate::report::{Quarantined, Report};
 
+/// How often a run lists again because an object has changed or vanished while it was read.
+const REPLANS: u32 = 3;
+
 impl Job {
-    /// Folds and publishes; `show` sees the report after every step.
-    pub(crate) fn fold(
+    /// Plans, folds and publishes; `show` sees the report after every step. An object that is no longer the listed one
+    /// ends the pass: what is published stays, and the rest is planned from a new listing.
+    pub(crate) fn carry_out(
+        &mut self,
+        purpose: Purpose,
+        runtime: &Runtime,
+        report: &mut Report,
+        show: &dyn Fn(&Report),
+    ) -> Result<()> {
+        loop {
+            let started = Instant::now();
+            let planned = runtime.block_on(self.plan(report, purpose));
+            report.seconds.plan += started.elapsed().as_secs_f64();
+            match planned.and_then(|schedule| self.fold(schedule, runtime, report, show)) {
+                Err(error @ Error::Changed { .. }) if report.replans < REPLANS => {
+                    tracing::warn!(%error, "listing again");
+                    report.start_again();
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    fn fold(
         &mut self,
         schedule: Schedule,
         runtime: &Runtime,
         report: &mut Report,
-        show: impl Fn(&Report),
+        show: &dyn Fn(&Report),
     ) -> Result<()> {
         let inputs = schedule.inputs();
         let mut schedule = schedule.spilling(self.options.spill.as_ref().map(|spill| engine::part(spill, 2)));
@@ -72,9 +97,12 @@ impl Job {
                 Ok(())
             });
         bar.finish_and_clear();
+        if let Err(Error::Changed { .. }) = &outcome {
+            report.add_counts(schedule.counts())?; // they were read, although nothing of open days is used
+        }
         let outcome = outcome?;
-        report.seconds.fold = outcome.fold.as_secs_f64();
-        report.seconds.finalise = outcome.finalise.as_secs_f64();
+        report.seconds.fold += outcome.fold.as_secs_f64();
+        report.seconds.finalise += outcome.finalise.as_secs_f64();
         report.add_counts(&outcome.counts)?;
         runtime.block_on(self.forget_recovered(report, &inputs))?;
         runtime.block_on(self.remember(report, &inputs));

@@ -32,6 +32,11 @@ pub(crate) struct Report {
     pub(crate) days_unchanged: BTreeSet<Day>,
     /// Days that keep their old rows because something of theirs could not be read.
     pub(crate) days_held: BTreeSet<Day>,
+    /// Published days with rows of which no listed object can hold any: their objects are gone. The rows stay.
+    pub(crate) days_orphaned: BTreeSet<Day>,
+    /// How often everything not yet published was planned again, because an object had changed or vanished since it was
+    /// listed. Rows that were read twice are counted twice.
+    pub(crate) replans: u32,
     pub(crate) objects: u64,
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
@@ -97,6 +102,15 @@ impl Report {
             self.rows_in
         );
         Err(Error::Config { reason })
+    }
+
+    /// Forgets what the next listing will tell anew.
+    pub(crate) fn start_again(&mut self) {
+        self.replans += 1;
+        self.quarantined.clear();
+        self.days_held.clear();
+        self.days_unchanged.clear();
+        self.days_orphaned.clear();
     }
 
     pub(crate) fn add_day(&mut self, day: &DaySummary, receipt: &Receipt) {
@@ -188,6 +202,13 @@ impl fmt::Display for Report {
                 f,
                 "warning: {} node-days have no known role, so their unallocated rows have no namespace",
                 self.nodes_without_role
+            )?;
+        }
+        if let (Some(first), Some(last)) = (self.days_orphaned.first(), self.days_orphaned.last()) {
+            writeln!(
+                f,
+                "warning: {} published days, {first} to {last}, have no object in the input any more; their rows stay",
+                self.days_orphaned.len()
             )?;
         }
         for bad in &self.quarantined {

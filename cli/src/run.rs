@@ -3,7 +3,7 @@
 //! ```text
 //! settings -> Job::prepare: lookups (file or database), input, output   job.rs
 //!          -> Job::plan:    listing -> footers -> schedule, without the days whose inputs are those of the ledger
-//!          -> Job::fold:    fold on threads, publish each whole day      publish.rs
+//!          -> Job::carry_out: plan, fold on threads, publish each whole day   publish.rs
 //! ```
 
 use std::collections::BTreeSet;
@@ -90,14 +90,13 @@ fn carry_out(
     let mut job = runtime.block_on(Job::prepare(config, args, Purpose::Publish))?;
     *report = job.report(config);
     let _span = tracing::error_span!("run", run = report.run, source = report.source).entered();
-    let schedule = runtime.block_on(job.plan(report, Purpose::Publish))?;
     report.seconds.plan = started.elapsed().as_secs_f64();
-    let folded = job.fold(schedule, runtime, report, |report| metrics.progress(report));
+    let done = job.carry_out(Purpose::Publish, runtime, report, &|report| metrics.progress(report));
     report.bytes_read = job.source.bytes();
     report.peak_rss_bytes = peak_rss_bytes();
     report.cpu_seconds = cpu_seconds();
     report.seconds.total = started.elapsed().as_secs_f64();
-    folded?;
+    done?;
     match &config.run.report {
         Some(path) => report.write(path),
         None => Ok(()),
@@ -126,6 +125,14 @@ pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
         format!("unchanged  {} days  {}", report.days_unchanged.len(), listed(&report.days_unchanged)),
         format!("held back  {} days  {}", report.days_held.len(), listed(&report.days_held)),
     ];
+    if !report.days_orphaned.is_empty() {
+        let days = &report.days_orphaned;
+        lines.push(format!(
+            "orphaned   {} days  {}  (published, and no object left)",
+            days.len(),
+            listed(days)
+        ));
+    }
     lines.extend(report.quarantined.iter().map(|bad| format!("unreadable {}", bad.reason)));
     Ok(lines.join("\n"))
 }
@@ -140,8 +147,7 @@ pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Resul
     }
     let mut report = job.report(&config);
     job.force = true;
-    let schedule = runtime.block_on(job.plan(&mut report, Purpose::Look))?;
-    job.fold(schedule, &runtime, &mut report, |_| {})?;
+    job.carry_out(Purpose::Look, &runtime, &mut report, &|_| {})?;
     let Output::Comparison { differences, .. } = &mut job.output else {
         return Err(wrong("diff and verify compare with a database"));
     };

@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
@@ -357,6 +359,76 @@ fn quarantine_retry_reads_what_was_skipped() {
 }
 
 #[test]
+fn files_have_a_quarantine_beside_their_ledger() {
+    let bench = Bench::new();
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (output, settings) = (bench.path("out"), bench.path("daysum.yaml"));
+    fs::write(&settings, "policy: {bad_file: skip-and-report}").expect("writable");
+    let skip = ["--output", text(&output), "--config", text(&settings)];
+    let asked = ["--output", text(&output), "--source", &golden.lookups.source_uuid];
+    let quarantine = |more: &[&str]| {
+        let ended = DAYSUM.run(&[&["quarantine"], more, &asked].concat(), &[]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.stdout
+    };
+    let status = || DAYSUM.run(&[&["status", "--month", "2025-11"], &asked[..]].concat(), &[]).stdout;
+    let rows = || fs::read(&parquet_below(&output)[1]).expect("a day");
+
+    let broken = bench.file(&["pod_usage_line_items_daily", "2025-11-02"]);
+    let input = bench.path("input");
+    let key = text(broken.strip_prefix(&input).expect("it was found there")).to_owned();
+    let whole = fs::read(&broken).expect("readable");
+    let mut bad = whole.clone();
+    bad[4..400].fill(0xff); // the footer is sound, the pages are not
+    overwrite_in_secret(&broken, &bad);
+    assert_eq!(days(&bench.run(0, &skip), "days").len(), 2);
+    let incomplete = rows();
+    assert!(status().contains("2 days published"), "{}", status());
+    let listed = quarantine(&["list"]);
+    assert!(listed.contains(&key) && listed.contains("1 objects"), "{listed}");
+    let shown: Value = serde_json::from_str(&quarantine(&["show", &key])).expect("JSON");
+    assert_eq!((&shown[0]["object"], shown.as_array().map(Vec::len)), (&Value::from(key.as_str()), Some(1)));
+
+    overwrite_in_secret(&broken, &whole);
+    assert_eq!(days(&bench.run(0, &skip), "days_unchanged").len(), 2, "nobody was asked to read it again");
+    assert!(
+        quarantine(&["retry"]).contains("1 objects: the next run tries them, and reads 1 published days")
+    );
+    assert_eq!(days(&bench.run(0, &skip), "days"), ["2025-11-02"]);
+    assert_ne!(rows(), incomplete);
+    assert!(quarantine(&["list"]).starts_with("0 objects"));
+
+    // A day that is held back is in it, too, and leaves it when somebody says so.
+    fs::write(&broken, &whole[..whole.len() / 2]).expect("writable");
+    assert_eq!(days(&bench.run(3, &["--output", text(&output)]), "days_held"), ["2025-11-02"]);
+    assert!(quarantine(&["list"]).contains("1 objects"));
+    assert!(quarantine(&["drop", &key]).contains("1 entries dropped"));
+    assert!(quarantine(&["list"]).starts_with("0 objects"));
+}
+
+#[test]
+fn a_published_day_without_objects_keeps_its_rows_and_is_told() {
+    let bench = Bench::new();
+    let (output, input) = (bench.path("out"), bench.path("input"));
+    let run = || bench.run(0, &["--output", text(&output)]);
+    assert!(days(&run(), "days_orphaned").is_empty());
+    let published = || parquet_below(&output).iter().map(|path| fs::read(path).expect("a day")).collect();
+    let before: Vec<Vec<u8>> = published();
+    for path in parquet_below(&input).iter().filter(|path| text(path).contains("2025-11-02")) {
+        fs::remove_file(path).expect("it was found there");
+    }
+    for _ in 0..2 {
+        let report = run();
+        assert_eq!(days(&report, "days_orphaned"), ["2025-11-02"]); // the second run reads no footer, and knows it too
+        assert_eq!(days(&report, "days_unchanged"), ["2025-11-01"]);
+    }
+    let asked = ["plan", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
+    let plan = DAYSUM.run(&asked, &[]).stdout;
+    assert!(plan.contains("orphaned   1 days  2025-11-02"), "{plan}");
+    assert_eq!(published(), before);
+}
+
+#[test]
 fn a_bad_row_holds_back_its_day_whatever_happens_to_bad_files() {
     let work = TempDir::new().expect("a directory");
     let (second, bad) = (fixture::hour("2025-02-02", 0), fixture::text("{"));
@@ -477,4 +549,81 @@ fn the_registry_is_filled_before_the_summary_needs_it() {
     let said = DAYSUM
         .ends(2, &[&["run", text(&input), "--source", source, "--month", "2025-02"], &files[..]].concat());
     assert!(said.contains("--registry writes tables of a database"), "{said}");
+}
+
+#[test]
+fn what_changes_or_vanishes_while_it_is_read_is_listed_again() {
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (_, lookups) = command::golden("gen-small");
+    let work = TempDir::new().expect("a directory");
+    let s3 = S3Server::start();
+    let pods = |day: &str| {
+        let words = ["pod_usage_line_items_daily", day];
+        let found = golden.files.iter().find(|file| words.iter().all(|word| file.key.contains(word)));
+        found.expect("a file of each day")
+    };
+    let (first, second) = (pods("2025-11-01"), pods("2025-11-02"));
+    let run = |name: &str, code, prefix: &str| {
+        let (output, report) = (work.path().join(name), work.path().join(format!("{name}.json")));
+        let input = format!("s3://{BUCKET}/{prefix}");
+        let run = ["run", &input, "--lookups", text(&lookups), "--output", text(&output), "--force"];
+        let said =
+            DAYSUM.ends_with(code, &[&run[..], &["--report", text(&report)]].concat(), &s3.variables());
+        let rows: Vec<_> = parquet_below(&output)
+            .iter()
+            .map(|path| read_parquet(fs::read(path).expect("a day").into()))
+            .collect();
+        let report = fs::read(&report).map(|json| serde_json::from_slice::<Value>(&json).expect("JSON"));
+        (said, rows, report.unwrap_or_default())
+    };
+    // Another file's rows take its place, after its footer was read; or it is gone then.
+    for (name, content) in [("changed", Some(first.bytes.to_vec())), ("vanished", None)] {
+        s3.place_files(name, &golden.files);
+        s3.change(&format!("{name}/{}", second.key), 1, content);
+        let (said, rows, report) = run(name, 0, name);
+        assert_eq!(report["replans"], 1, "{said}");
+        let filtered: u64 =
+            report["rows_filtered"].as_object().expect("reasons").values().flat_map(Value::as_u64).sum();
+        let told = report["rows_aggregated"].as_u64().expect("a number") + filtered;
+        assert_eq!(report["rows_in"].as_u64(), Some(told));
+        let (_, undisturbed, report) = run(&format!("{name}-again"), 0, name);
+        assert_eq!((rows, &report["replans"]), (undisturbed, &Value::from(0)), "{name}");
+    }
+
+    s3.place_files("restless", &golden.files);
+    let key = format!("restless/{}", second.key);
+    for content in [&first.bytes, &second.bytes, &first.bytes, &second.bytes] {
+        s3.change(&key, 0, Some(content.to_vec()));
+    }
+    let (said, rows, _) = run("restless", 1, "restless");
+    assert_eq!((rows.len(), said.matches("listing again").count()), (0, 3), "{said}");
+    assert!(said.contains(&second.key) && said.contains("changed since it was listed"), "{said}");
+    assert_eq!(run("restless", 0, "restless").1.len(), 2, "nothing changes any more");
+}
+
+#[test]
+fn a_file_of_a_directory_that_never_rests_is_one_clear_error() {
+    let bench = Bench::new();
+    let restless = bench.file(&["pod_usage_line_items_daily", "2025-11-02"]);
+    let output = bench.path("out");
+    let (input, lookups) = (bench.path("input"), text(&bench.lookups));
+    let run = ["run", text(&input), "--lookups", lookups, "--output", text(&output)];
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = File::options().append(true).open(&restless).expect("it is there");
+            let mut time = SystemTime::UNIX_EPOCH;
+            while !stop.load(Ordering::Relaxed) {
+                time += Duration::from_micros(1);
+                file.set_modified(time).expect("times can be set");
+            }
+        });
+        let said = std::panic::catch_unwind(|| DAYSUM.ends(1, &run));
+        stop.store(true, Ordering::Relaxed);
+        let said = said.expect("it gives up");
+        assert!(said.contains("2025-11-02") && said.contains("changed since it was listed"), "{said}");
+        assert_eq!(said.matches("listing again").count(), 3, "{said}");
+    });
+    DAYSUM.ends(0, &run);
+    assert_eq!(parquet_below(&output).len(), 2);
 }

@@ -143,6 +143,18 @@ pub enum Error {
         /// Which setting, and what it accepts.
         reason: String,
     },
+    /// An object is no longer the one that was listed: it was replaced or removed while it was read.
+    #[error(
+        "{object}: the object has {} since it was listed; run again when nothing writes it any more",
+        if *vanished { "vanished" } else { "changed" },
+        object = object.escape_debug()
+    )]
+    Changed {
+        /// Its key.
+        object: String,
+        /// Whether it is gone, not replaced.
+        vanished: bool,
+    },
     /// Something below a port failed.
     #[error("{port}: {operation} failed: {source}")]
     Port {
@@ -173,6 +185,7 @@ impl Error {
             Self::WireVersion { .. } => "wire_version",
             Self::Wire { .. } => "wire",
             Self::Config { .. } => "config",
+            Self::Changed { .. } => "changed",
             Self::Port { .. } => "port",
         }
     }
@@ -185,9 +198,20 @@ impl Error {
         }
     }
 
-    /// Whether trying the same again could help.
+    /// Whether trying again could help: the same once more, or, for [`Changed`](Self::Changed), what a new listing
+    /// says.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Port { retryable: true, .. })
+        matches!(self, Self::Port { retryable: true, .. } | Self::Changed { .. })
+    }
+
+    /// The object was replaced since it was listed.
+    pub fn changed(object: impl Into<String>) -> Self {
+        Self::Changed { object: object.into(), vanished: false }
+    }
+
+    /// The object was removed since it was listed.
+    pub fn vanished(object: impl Into<String>) -> Self {
+        Self::Changed { object: object.into(), vanished: true }
     }
 
     pub(crate) fn value(at: Location, reason: impl Into<String>) -> Self {

@@ -19,3 +19,9 @@ pub use decode::decode;
 pub use labels::labels;
 pub use run::run;
 pub use wire::wire;
+
+/// Lets a panic count only where nobody catches it: libfuzzer's hook would end the program before core can make an
+/// error of a panic of parquet's reader. One that reaches libfuzzer still ends it.
+pub fn only_uncaught_panics() {
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+}

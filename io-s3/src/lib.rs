@@ -15,10 +15,12 @@
 mod discreet;
 mod local;
 mod open;
+mod quarantine;
 mod sink;
 mod source;
 
 pub use local::LocalSource;
 pub use open::{Place, StoreSettings};
+pub use quarantine::ObjectStoreQuarantine;
 pub use sink::ObjectStoreSink;
 pub use source::ObjectStoreSource;

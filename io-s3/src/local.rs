@@ -1,6 +1,7 @@
 //! A directory as a source of Parquet.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -80,27 +81,28 @@ impl Source for LocalSource {
             let refuse = |error: std::io::Error| {
                 Error::port("source", format!("read {}", object.key), false, Box::new(error))
             };
-            let file = File::open(self.root.join(&object.key)).map_err(refuse)?;
-            if object
-                .version
-                .as_ref()
-                .is_some_and(|listed| file.metadata().is_ok_and(|now| version(&now) != *listed))
-            {
-                return Err(Error::port(
-                    "source",
-                    format!("read {}", object.key),
-                    false,
-                    "the file has changed since it was listed",
-                ));
-            }
-            ranges
-                .iter()
-                .map(|range| {
-                    let mut buffer = vec![0; (range.end - range.start) as usize];
-                    file.read_exact_at(&mut buffer, range.start).map_err(refuse)?;
-                    Ok(buffer.into())
-                })
-                .collect()
+            let opened = File::open(self.root.join(&object.key));
+            let file = opened.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => Error::vanished(object.key.as_str()),
+                _ => refuse(error),
+            })?;
+            let is_listed = || {
+                let now = file.metadata().map_err(refuse)?;
+                match &object.version {
+                    Some(listed) if version(&now) != *listed => Err(Error::changed(object.key.as_str())),
+                    _ => Ok(()),
+                }
+            };
+            is_listed()?;
+            let read = |range: &Range<u64>| {
+                let mut buffer = vec![0; (range.end - range.start) as usize];
+                file.read_exact_at(&mut buffer, range.start).map_err(refuse)?;
+                Ok(buffer.into())
+            };
+            let read: Result<Vec<Bytes>> = ranges.iter().map(read).collect();
+            // It may have been written to in the meantime; then these are bytes of two versions, or too few.
+            is_listed()?;
+            read
         })
     }
 }

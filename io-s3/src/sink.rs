@@ -4,10 +4,13 @@
 //! {output}/{source}/{YYYY-MM-DD}.parquet          a day's rows, replaced in one step
 //! {output}/_daysum/{source}/{YYYY-MM-DD}.json     what they were computed from; written after the rows
 //! {output}/_daysum/{source}/{first}_{last}.seen.json   what the last complete run of these days saw
+//! {output}/_daysum/quarantine/{source}/…json       what was left out (ObjectStoreQuarantine)
 //! ```
 //!
 //! A run that ends between the two leaves new rows under the old ledger entry: the next run finds the day's
 //! inputs changed and writes it again.
+
+use std::collections::BTreeSet;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -67,6 +70,23 @@ impl ObjectStoreSink {
         Ok(kept.and_then(|bytes| String::from_utf8(bytes.into()).ok()))
     }
 
+    /// Makes the next run read these days again, whatever their inputs: rows that come out the same are not written.
+    /// Says how many days were published.
+    pub async fn reread(&self, source_uuid: &str, days: &[Day]) -> Result<u64> {
+        check(source_uuid)?;
+        let mut marked = 0;
+        for day in days.iter().collect::<BTreeSet<_>>() {
+            let path = self.ledger(source_uuid).join(format!("{day}.json"));
+            let Some(mut entry) = self.entry(&path).await? else { continue };
+            entry.scope.fingerprint.clear(); // that of no configuration
+            let json = serde_json::to_vec_pretty(&entry).expect("texts, numbers and dates are JSON");
+            let put = self.place.store.put(&path, json.into()).await;
+            put.map_err(|error| refuse("write", &path, error))?;
+            marked += 1;
+        }
+        Ok(marked)
+    }
+
     /// Keeps what a complete run of these days saw.
     pub async fn remember(&self, source_uuid: &str, first: Day, last: Day, seen: &str) -> Result<()> {
         check(source_uuid)?;
@@ -77,7 +97,7 @@ impl ObjectStoreSink {
 }
 
 /// The source becomes a directory; anything else in it could lead elsewhere.
-fn check(source_uuid: &str) -> Result<()> {
+pub(crate) fn check(source_uuid: &str) -> Result<()> {
     if !source_uuid.is_empty() && source_uuid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     {
         return Ok(());
@@ -87,7 +107,7 @@ fn check(source_uuid: &str) -> Result<()> {
     })
 }
 
-fn refuse(operation: &str, path: &Path, error: object_store::Error) -> Error {
+pub(crate) fn refuse(operation: &str, path: &Path, error: object_store::Error) -> Error {
     let retryable = matches!(error, object_store::Error::Generic { .. });
     Error::port("sink", format!("{operation} {path}"), retryable, discreet(&error))
 }

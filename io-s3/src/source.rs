@@ -72,7 +72,7 @@ impl ObjectStoreSource {
         // Not every server heeds If-Match, and not every one lists ETags.
         let now = [answer.meta.e_tag.clone(), Some(modified(&answer.meta))];
         if object.version.is_some() && !now.contains(&object.version) {
-            return Err(changed(&object.key));
+            return Err(Error::changed(object.key.as_str()));
         }
         let told = answer.range.clone();
         let bytes = answer.bytes().await.map_err(|error| refuse("read", &object.key, error))?;
@@ -93,7 +93,7 @@ impl Source for ObjectStoreSource {
         };
         let own = self.place.prefix.as_ref().len();
         let listed = self.place.store.list(Some(&below)).map(move |object| {
-            let object = object.map_err(|error| refuse("list", "the input", error))?;
+            let object = object.map_err(|error| refuse(LIST, "the input", error))?;
             Ok(ObjectMeta {
                 key: object.location.as_ref()[own..].trim_start_matches('/').to_owned(),
                 size: object.size,
@@ -158,16 +158,14 @@ fn pinned(object: &ObjectMeta) -> Option<String> {
     object.version.clone().filter(|version| version.ends_with('"'))
 }
 
-fn changed(key: &str) -> Error {
-    let reason = "the object has changed since it was listed; run again";
-    Error::port("source", format!("read {key}"), false, reason)
-}
+const LIST: &str = "list";
 
 fn refuse(operation: &str, key: &str, error: object_store::Error) -> Error {
     use object_store::Error as Cause;
     let reason = match &error {
-        Cause::Precondition { .. } => return changed(key),
-        Cause::NotFound { .. } => "it has vanished since it was listed; run again".to_owned(),
+        Cause::Precondition { .. } => return Error::changed(key),
+        // Only what a listing named is read; a listing of nothing has no object.
+        Cause::NotFound { .. } if operation != LIST => return Error::vanished(key),
         Cause::PermissionDenied { .. } => {
             "permission denied (403); check the rights of the access key".to_owned()
         }

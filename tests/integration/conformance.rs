@@ -1,13 +1,18 @@
 //! Every adapter against the promises of its port.
 
 use bytes::Bytes;
-use daysum_core::port::memory::{MemorySink, MemorySource, MemoryStateStore};
+use daysum_core::port::memory::{MemoryQuarantine, MemorySink, MemorySource, MemoryStateStore};
 use daysum_core::port::{RunId, WriteScope, conformance};
 use daysum_core::rows::RowsFormat;
-use daysum_io_s3::{LocalSource, ObjectStoreSink, ObjectStoreSource, Place};
+use daysum_io_postgres::{PostgresQuarantine, Schema};
+use daysum_io_s3::{LocalSource, ObjectStoreQuarantine, ObjectStoreSink, ObjectStoreSource, Place};
+use daysum_tests::engine::InputFile;
 use daysum_tests::golden::Golden;
+use daysum_tests::postgres::{SCHEMA, database, shared};
+use daysum_tests::s3::S3Server;
 use futures::executor::block_on;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 const OBJECTS: [(&str, &str); 3] =
     [("top.parquet", "0123456789"), ("a/b.parquet", "abcdefghij"), ("a/c/d.parquet", "x")];
@@ -34,6 +39,7 @@ fn memory() {
     }
     block_on(conformance::source(&source, &objects()));
     block_on(conformance::state_store(&MemoryStateStore::default()));
+    block_on(conformance::quarantine(&mut MemoryQuarantine::default()));
     let (scope, rows) = day();
     block_on(conformance::sink(&mut MemorySink::default(), &scope, &rows));
 }
@@ -50,12 +56,36 @@ async fn an_object_store() {
     let place = Place::directory(kept.path()).expect("a directory");
     conformance::source(&ObjectStoreSource::new(place), &objects()).await;
     let output = TempDir::new().expect("a directory");
+    let place = Place::directory(output.path()).expect("a directory");
+    conformance::quarantine(&mut ObjectStoreQuarantine::new(place)).await;
     let (scope, rows) = day();
     for format in [RowsFormat::Parquet, RowsFormat::Csv] {
         let place = Place::directory(output.path()).expect("a directory");
         let scope = WriteScope { source_uuid: format!("{format:?}"), ..scope.clone() };
         conformance::sink(&mut ObjectStoreSink::new(place, format), &scope, &rows).await;
     }
+}
+
+#[test]
+fn a_bucket() {
+    let (server, runtime) = (S3Server::start(), Runtime::new().expect("a runtime"));
+    for (key, content) in objects() {
+        server.place_files("in", &[InputFile { key: key.to_owned(), bytes: content }]);
+    }
+    let (scope, rows) = day();
+    runtime.block_on(async {
+        conformance::source(&ObjectStoreSource::new(server.place("in")), &objects()).await;
+        conformance::sink(&mut ObjectStoreSink::new(server.place("out"), RowsFormat::Arrow), &scope, &rows)
+            .await;
+        conformance::quarantine(&mut ObjectStoreQuarantine::new(server.place("out"))).await;
+    });
+}
+
+#[test]
+fn postgresql() {
+    let (name, runtime) = (database(), Runtime::new().expect("a runtime"));
+    let (config, schema) = (shared().config(&name), Schema::new(SCHEMA).expect("a good name"));
+    runtime.block_on(conformance::quarantine(&mut PostgresQuarantine::new(config, schema)));
 }
 
 fn day() -> (WriteScope, arrow::array::RecordBatch) {

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,18 @@ pub struct S3Server {
 struct State {
     faults: Mutex<VecDeque<Option<Fault>>>,
     sent: Mutex<Sent>,
+    changes: Mutex<Vec<Change>>,
+    root: PathBuf,
+}
+
+/// Something that happens to an object right before one of its GETs is answered.
+#[derive(Debug)]
+struct Change {
+    key: String,
+    /// GETs of it that pass before.
+    passing: u32,
+    /// What it becomes; nothing removes it.
+    content: Option<Vec<u8>>,
 }
 
 /// What was answered to GETs of objects.
@@ -82,6 +95,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl State {
+    fn change(&self, path: &str) {
+        let mut changes = lock(&self.changes);
+        let Some(next) = changes.iter().position(|change| change.key == path) else { return };
+        if changes[next].passing > 0 {
+            changes[next].passing -= 1;
+            return;
+        }
+        let file = self.root.join(path.trim_start_matches('/'));
+        match changes.remove(next).content {
+            Some(content) => std::fs::write(file, content).expect("objects are files"),
+            None => std::fs::remove_file(file).expect("the object is there"),
+        }
+    }
+}
+
 impl S3Server {
     /// Starts a server with one empty bucket.
     pub fn start() -> Self {
@@ -94,7 +123,7 @@ impl S3Server {
         let runtime = Runtime::new().expect("a runtime for the server");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let state = Arc::new(State::default());
+        let state = Arc::new(State { root: root.path().to_owned(), ..State::default() });
         runtime.spawn(serve(listener, service, state.clone()));
         Self { port, state, root, runtime }
     }
@@ -165,6 +194,12 @@ impl S3Server {
         *lock(&self.state.faults) = faults.into_iter().collect();
     }
 
+    /// Replaces an object, or removes it, right before a GET of it is answered; `passing` GETs of it come first.
+    pub fn change(&self, key: &str, passing: u32, content: Option<Vec<u8>>) {
+        let key = format!("/{BUCKET}/{key}");
+        lock(&self.state.changes).push(Change { key, passing, content });
+    }
+
     /// Faults that nobody has met yet.
     pub fn planned(&self) -> usize {
         lock(&self.state.faults).iter().flatten().count()
@@ -210,6 +245,9 @@ async fn answer(
     let is_object = request.method() == Method::GET
         && request.uri().query().is_none_or(|query| !query.contains("list-type"));
     let fault = if is_object { lock(&state.faults).pop_front().flatten() } else { None };
+    if is_object {
+        state.change(&request.uri().path().replace("%3D", "="));
+    }
     match fault {
         Some(Fault::SlowDown) => return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
         Some(Fault::Internal) => return Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),

@@ -290,12 +290,11 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "false: run.mode is in-memory where it is not given",
     ),
-    obeyed(
+    idle(
         "performance.chunk_size",
         Count(1, MOST),
         &["CHUNK_SIZE"],
-        "",
-        "rows per batch; the result is the same",
+        "batches have the size that was measured to be fastest; the result is the same for any",
     ),
     obeyed("performance.max_workers", Count(1, 1024), &[], "", "threads where run.threads is not given"),
     obeyed("performance.parallel_readers", Count(1, 1024), &[], "", "reads under way at once"),

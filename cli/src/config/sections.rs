@@ -31,8 +31,6 @@ pub struct Run {
     pub spill_dir: Option<PathBuf>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
-    /// Rows per batch.
-    pub batch_rows: Option<usize>,
     /// Reads under way at once.
     pub reads: Option<usize>,
 }
@@ -216,7 +214,6 @@ impl Config {
                 memory_limit: count("run.memory_limit"),
                 spill_dir: path("run.spill_dir"),
                 report: path("run.report"),
-                batch_rows: size("performance.chunk_size"),
                 reads: size("performance.parallel_readers"),
             },
             policy: Policy {

@@ -51,7 +51,6 @@ fn the_earlier_file_is_read_whole() {
     assert_eq!(config.s3.endpoint.as_ref().map(Address::expose), Some("http://ceph:7480"));
     assert_eq!((config.s3.allow_http, config.s3.verify_ssl), (false, false));
     assert_eq!(config.run.threads, Some(4));
-    assert_eq!(config.run.batch_rows, Some(100_000));
     assert!(config.run.in_memory);
     assert_eq!((config.ocp.year, config.ocp.month), (Some(2025), Some(11)));
     assert_eq!(config.ocp.start_date.map(|day| day.to_string()).as_deref(), Some("2025-11-01"));

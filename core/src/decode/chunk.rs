@@ -10,7 +10,7 @@ use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder
 use parquet::errors::ParquetError;
 
 use super::footer::Footer;
-use super::unreadable;
+use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
 
@@ -53,7 +53,8 @@ impl ChunkDecoder {
 
     /// What to do next.
     pub fn step(&mut self) -> Result<ChunkStep> {
-        Ok(match self.inner.try_decode().map_err(|error| self.unreadable(&error))? {
+        let decoded = guarded(&self.at, || self.inner.try_decode())?;
+        Ok(match decoded.map_err(|error| self.unreadable(&error))? {
             DecodeResult::NeedsData(ranges) => ChunkStep::Need(ranges),
             DecodeResult::Data(batch) => ChunkStep::Batch(batch),
             DecodeResult::Finished => ChunkStep::Done,

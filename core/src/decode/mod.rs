@@ -33,17 +33,30 @@ mod chunk;
 mod footer;
 mod pieces;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use parquet::errors::ParquetError;
 
 pub use chunk::{ChunkDecoder, ChunkStep};
 pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
 pub use pieces::PiecewiseDecoder;
 
-use crate::error::{Error, Location};
+use crate::error::{Error, Location, Result};
 
 /// Rows per decoded batch. Larger batches amortise the work per batch and dictionary; beyond this
 /// they no longer fit the caches (DESIGN, measurements).
 pub const BATCH_ROWS: usize = 32_768;
+
+/// Takes a step of parquet's reader, which in places believes what a page says of its own length and panics where that
+/// is a lie: to daysum such a file is as damaged as any other. Where panics end the program (wasm) this one does, too.
+///
+/// Nothing is left half done that anybody sees: after an error the reader is dropped, or gives errors again.
+fn guarded<T>(at: &Location, step: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(step)).map_err(|_| Error::Format {
+        at: Box::new(at.clone()),
+        reason: "its pages contradict themselves, so that the reader gave up".to_owned(),
+    })
+}
 
 fn unreadable(at: Location, error: &ParquetError) -> Error {
     Error::Format { at: Box::new(at), reason: error.to_string() }

@@ -24,7 +24,7 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 
 use super::footer::Footer;
-use super::unreadable;
+use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::port::ReadAt;
 use crate::schema::FactKind;
@@ -73,7 +73,10 @@ impl PiecewiseDecoder {
                         None,
                     )
                 })
-                .map_err(|error| unreadable(at.clone(), &error))
+                .map_err(|error| match lock(&object.failed).take() {
+                    Some(failed) => failed,
+                    None => unreadable(at.clone(), &error),
+                })
         })?;
         Ok(Self { at, object, inner: Batches(inner) })
     }
@@ -83,7 +86,10 @@ impl Iterator for PiecewiseDecoder {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.inner.0.next()?;
+        let batch = match guarded(&self.at, || self.inner.0.next()) {
+            Ok(batch) => batch?,
+            Err(error) => return Some(Err(error)),
+        };
         Some(batch.map_err(|error| match lock(&self.object.failed).take() {
             Some(failed) => failed,
             None => Error::Format { at: Box::new(self.at.clone()), reason: error.to_string() },

@@ -12,7 +12,10 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::TryStreamExt;
 
-use super::{ListRequest, ObjectMeta, RunId, Sink, Source, StateKey, StateStore, WriteScope};
+use super::{
+    ListRequest, ObjectMeta, Quarantine, QuarantineEntry, RunId, Sink, Source, StateKey, StateStore,
+    WriteScope,
+};
 use crate::day::Day;
 
 /// A source that holds these objects and no other, of which one at least is ten bytes long.
@@ -46,7 +49,9 @@ pub async fn source(source: &dyn Source, objects: &[(&str, Bytes)]) {
     );
     let gone = ObjectMeta { key: "no such object".into(), size: 10, version: None, ..Default::default() };
     let whole: Range<u64> = 0..10;
-    source.read(&gone, &[whole]).await.expect_err("a missing object is an error, not an empty answer");
+    let error =
+        source.read(&gone, &[whole]).await.expect_err("a missing object is an error, not an empty answer");
+    assert_eq!(error.code(), "changed", "a run lists again where an object has vanished: {error}");
 }
 
 async fn ranges(source: &dyn Source, object: &ObjectMeta, bytes: &Bytes) {
@@ -57,14 +62,15 @@ async fn ranges(source: &dyn Source, object: &ObjectMeta, bytes: &Bytes) {
         asked.iter().map(|range| bytes.slice(range.start as usize..range.end as usize)).collect();
     assert_eq!(read, cut, "every range in the order it was asked for, overlapping ones too");
     assert_eq!(source.read(object, &[]).await.expect("nothing is asked"), Vec::<Bytes>::new());
-    let (beyond, half) = (0..size + 1, 0..size / 2);
+    let (beyond, whole) = (0..size + 1, 0..size);
     source
         .read(object, &[beyond])
         .await
         .expect_err("a range beyond the end is an error, never a short answer");
     if object.version.is_some() {
         let other = ObjectMeta { version: Some("another version".into()), ..object.clone() };
-        source.read(&other, &[half]).await.expect_err("another version than the listed one is refused");
+        let error = source.read(&other, &[whole]).await.expect_err("another version than the listed one");
+        assert_eq!(error.code(), "changed", "a run lists again where an object has changed: {error}");
     }
 }
 
@@ -122,6 +128,34 @@ async fn replace(sink: &mut dyn Sink, scope: &WriteScope, rows: &RecordBatch) ->
 async fn published(sink: &mut dyn Sink, source: &str, days: (Day, Day)) -> Vec<Day> {
     let ledger = sink.published(source, days.0, days.1).await.expect("the ledger");
     ledger.into_iter().map(|day| day.scope.day).collect()
+}
+
+/// A quarantine that holds nothing of the sources `a` and `b` yet.
+pub async fn quarantine(quarantine: &mut dyn Quarantine) {
+    let entry = |source: &str, object: &str, version: Option<&str>| QuarantineEntry {
+        source_uuid: source.to_owned(),
+        object: object.to_owned(),
+        version: version.map(str::to_owned),
+        code: "format".to_owned(),
+        reason: "first".to_owned(),
+        days: vec![Day(20_000), Day(20_001)],
+        run: "r".to_owned(),
+    };
+    let long = format!("source=a/{}/x.parquet", "folder/".repeat(60));
+    let (one, two) = (entry("a", "b/c.parquet", Some("\"1\"")), entry("a", "b/c.parquet", None));
+    let (far, other) = (entry("a", &long, None), entry("b", "b/c.parquet", None));
+    for entry in [&far, &one, &two, &other] {
+        quarantine.put(entry).await.expect("it is stored");
+    }
+    let again = QuarantineEntry { reason: "second".to_owned(), run: "s".to_owned(), ..one.clone() };
+    quarantine.put(&again).await.expect("it is replaced");
+    let kept = quarantine.list("a").await.expect("the entries");
+    assert_eq!(kept, [two, again, far.clone()], "by object, each version once, as it was put last");
+    for removed in [2, 0] {
+        assert_eq!(quarantine.remove("a", "b/c.parquet").await.expect("removed"), removed, "every version");
+    }
+    assert_eq!(quarantine.list("a").await.expect("the entries"), [far], "of this object alone");
+    assert_eq!(quarantine.list("b").await.expect("the entries"), [other], "of this source alone");
 }
 
 /// A state store that holds nothing of the runs `a` and `b` yet.

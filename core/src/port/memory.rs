@@ -71,11 +71,10 @@ impl Source for MemorySource {
         Box::pin(async move {
             let refuse = |reason: &str| Error::port("source", format!("read {}", object.key), false, reason);
             let objects = lock(&self.objects);
-            let (version, content) = objects
-                .get(&object.key)
-                .ok_or_else(|| refuse("the object has vanished since it was listed"))?;
+            let (version, content) =
+                objects.get(&object.key).ok_or_else(|| Error::vanished(object.key.as_str()))?;
             if object.version.as_ref().is_some_and(|listed| *listed != version.to_string()) {
-                return Err(refuse("the object has changed since it was listed"));
+                return Err(Error::changed(object.key.as_str()));
             }
             ranges
                 .iter()

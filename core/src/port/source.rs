@@ -18,8 +18,8 @@ pub trait Source: Debug + MaybeSend + MaybeSync {
     /// Every object below `request.prefix`, in any order, each once.
     fn list<'a>(&'a self, request: &'a ListRequest) -> BoxStream<'a, Result<ObjectMeta>>;
 
-    /// The bytes of each range, in request order. Fails when the object is no longer the version
-    /// that `object` names, so that two versions are never spliced.
+    /// The bytes of each range, in request order. Fails with [`Error::Changed`](crate::Error::Changed) when the object
+    /// is no longer the version that `object` names, or is gone, so that two versions are never spliced.
     fn read<'a>(
         &'a self,
         object: &'a ObjectMeta,
