@@ -94,7 +94,7 @@ pub fn run(
         config,
         policy,
         options,
-        spill: options.spill.as_ref().map(|spill| part(spill, 2 * options.threads.get())),
+        spill: options.spill.as_ref().map(|spill| part(spill, options.threads.get())),
         handle,
         waiting: Mutex::new(Vec::new()),
         in_flight: Budget::new(options.in_flight),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use daysum::config::{Config, OnBad};
 use daysum::counting::Counting;
 use daysum::engine::Options;
+use daysum::memory;
 use daysum::spill::SpillFiles;
 use daysum_core::drive::{self, Plan, Schedule, Seen};
 use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, Spill};
@@ -87,7 +88,7 @@ impl Job {
             (None, None) => return Err(wrong("no output: give --output DIR or --database URL")),
         };
         let threads = config.run.threads.and_then(NonZeroUsize::new);
-        let limit = config.run.memory_limit.unwrap_or(256 << 20);
+        let limit = memory::fitted(config.run.memory_limit.unwrap_or(256 << 20));
         Ok(Self {
             source: Arc::new(Counting::new(source)),
             policy: Policy::new(&lookups, PolicyOptions::default())?,
@@ -98,7 +99,7 @@ impl Job {
                 threads: threads
                     .or_else(|| std::thread::available_parallelism().ok())
                     .unwrap_or(NonZeroUsize::MIN),
-                in_flight: limit / 4,
+                in_flight: limit / 8,
                 spill: spill_of(config, limit),
                 in_memory: config.run.in_memory,
                 skip_unreadable: config.policy.bad_file == OnBad::SkipAndReport,
@@ -271,6 +272,6 @@ impl Job {
 /// In-memory mode holds everything: that is what it is for.
 fn spill_of(config: &Config, limit: u64) -> Option<Spill> {
     let directory = config.run.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let bytes = usize::try_from(limit / 8 * 3).unwrap_or(usize::MAX);
+    let bytes = usize::try_from(limit / 2).unwrap_or(usize::MAX);
     (!config.run.in_memory).then(|| Spill { bytes, store: Arc::new(SpillFiles::new(directory)) })
 }

@@ -4,5 +4,6 @@
 pub mod config;
 pub mod counting;
 pub mod engine;
+pub mod memory;
 pub mod spill;
 pub mod synth;

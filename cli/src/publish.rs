@@ -51,7 +51,7 @@ impl Job {
         show: &dyn Fn(&Report),
     ) -> Result<()> {
         let inputs = schedule.inputs();
-        let mut schedule = schedule.spilling(self.options.spill.as_ref().map(|spill| engine::part(spill, 2)));
+        let mut schedule = schedule.spilling(self.options.spill.as_ref().map(|spill| engine::part(spill, 4)));
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
         let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;

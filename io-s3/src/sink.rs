@@ -172,8 +172,8 @@ struct Write<'a> {
     uploaded: u64,
 }
 
-/// Bytes of a part of a day's file; S3 wants at least 5 MiB.
-const PART_BYTES: usize = 8 << 20;
+/// Bytes of a part of a day's file: the least that S3 takes.
+const PART_BYTES: usize = 5 << 20;
 
 impl Write<'_> {
     async fn upload_part(&mut self) -> object_store::Result<()> {

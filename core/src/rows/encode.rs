@@ -39,7 +39,7 @@ pub use blocks::concat;
 
 /// A Parquet row group is closed at this many encoded bytes, which bounds what the writer holds.
 #[cfg(feature = "parquet-out")]
-const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;
+const ROW_GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 /// The form of an output file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

@@ -27,6 +27,11 @@ impl Blocks {
         let mut start = 0;
         while start < batch.num_rows() {
             let taken = (batch.num_rows() - start).min(BLOCK_ROWS - self.rows);
+            if taken == BLOCK_ROWS {
+                write(&batch.slice(start, taken))?;
+                start += taken;
+                continue;
+            }
             self.waiting.push(batch.slice(start, taken));
             self.rows += taken;
             start += taken;
