@@ -30,7 +30,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("fold", &["day", "decode", "error", "exact", "intern", "labels", "port", "schema", "state"]),
     (
         "finalise",
-        &["day", "error", "exact", "intern", "labels", "like", "lookups", "rows", "schema", "state"],
+        &["day", "error", "exact", "intern", "labels", "like", "lookups", "port", "rows", "schema", "state"],
     ),
     (
         "drive",

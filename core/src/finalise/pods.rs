@@ -5,6 +5,7 @@ use super::labels::LabelSets;
 use super::policy::Policy;
 use crate::error::Result;
 use crate::intern::{Interner, Sym};
+use crate::port::Spill;
 use crate::rows::BLOCK_ROWS;
 use crate::state::{Block, DayState, Merged, PodSums, Remap, Run, Table, USAGE, sorted};
 
@@ -33,8 +34,8 @@ pub(super) struct PodRow<'a> {
 pub(super) enum Pods {
     /// In memory, and the order of the keys.
     Held(Table<3, PodSums>, Vec<usize>),
-    /// Sorted runs; a group can be in several.
-    Spilled(Vec<Run<3>>),
+    /// Sorted runs; a group can be in several. Where nothing can be spilled, this cannot be either.
+    Spilled { runs: Vec<Run<3>>, _within: Spill },
 }
 
 /// Some groups of them, in order.
@@ -95,7 +96,7 @@ pub(super) fn group(
         }
     }
     runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
-    Ok(Pods::Spilled(Merged::<3, PodSums>::reduced(runs, &spill)?))
+    Ok(Pods::Spilled { runs: Merged::<3, PodSums>::reduced(runs, &spill)?, _within: spill })
 }
 
 /// The merged label sets that a group's usage belongs to, and how often to each (SPEC 2.3, 2.10).
@@ -123,7 +124,9 @@ impl Pods {
             Self::Held(groups, order) => {
                 Box::new(order.chunks(BLOCK_ROWS).map(move |order| Ok(PodBlock::Held(names, groups, order))))
             }
-            Self::Spilled(runs) => Box::new(Merged::of(runs)?.map(|block| Ok(PodBlock::Spilled(block?)))),
+            Self::Spilled { runs, .. } => {
+                Box::new(Merged::of(runs)?.map(|block| Ok(PodBlock::Spilled(block?))))
+            }
         })
     }
 }
@@ -136,7 +139,13 @@ pub(super) fn rows<'a>(
     policy: &Policy,
 ) -> Vec<PodRow<'a>> {
     let cluster = [capacity.cluster.cpu() / HOUR, capacity.cluster.memory() / HOUR * GIB];
-    let row = |texts: &'a Interner, key: &[Sym; 3], sums: &PodSums, of_day: Option<Sym>| {
+    // Rows are sorted by namespace, so its category is mostly that of the row before.
+    let mut latest: Option<(Sym, Option<i32>)> = None;
+    let mut category = |namespace: Sym, text: Option<&str>| match latest {
+        Some((known, category)) if known == namespace => category,
+        _ => latest.insert((namespace, policy.categories.matches(text).id())).1,
+    };
+    let mut row = |texts: &'a Interner, key: &[Sym; 3], sums: &PodSums, of_day: Option<Sym>| {
         let [namespace, node, labels] = key.map(|part| texts.get(part));
         let of_node = of_day.map(|node| capacity.node(node)).unwrap_or_default();
         let hours = |metric: usize| {
@@ -157,7 +166,7 @@ pub(super) fn rows<'a>(
                 Some(cluster[0]),
                 Some(cluster[1]),
             ],
-            category: policy.categories.matches(namespace).id(),
+            category: category(key[0], namespace),
         }
     };
     match block {

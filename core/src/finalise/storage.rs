@@ -115,7 +115,9 @@ fn places_of_pods(state: &mut DayState) -> Result<BTreeMap<[Sym; 2], Vec<[Sym; 2
             places.push([node, resource]);
         }
     }
-    if let (Some(spill), false) = (&spilled.to, pods.is_empty()) {
+    if let Some(spill) = &spilled.to
+        && !pods.is_empty()
+    {
         let runs = Merged::<4, Member>::reduced(std::mem::take(&mut spilled.mounts), spill)?;
         for block in Merged::<4, Member>::of(&runs)? {
             let block = block?;

@@ -26,6 +26,8 @@ struct Node<'a> {
     capacities: [MaxOf; 6],
     resource_id: Option<String>,
     role: Option<&'a str>,
+    /// The resource id whose role was looked up last: a node rarely has a second one.
+    role_of: Option<String>,
 }
 
 /// The unallocated capacity of a node, under one cost category.
@@ -78,7 +80,10 @@ impl<'a> Nodes<'a> {
             if row.resource_id > node.resource_id.as_deref() {
                 node.resource_id = row.resource_id.map(str::to_owned);
             }
-            node.role = node.role.max(policy.role(name, row.resource_id));
+            if row.resource_id != node.role_of.as_deref() {
+                node.role = node.role.max(policy.role(name, row.resource_id));
+                node.role_of = row.resource_id.map(str::to_owned);
+            }
         }
         Ok(())
     }

@@ -20,11 +20,14 @@ pub trait SpillStore: Debug + Send + Sync {
     fn keep(&self, blocks: &mut dyn Iterator<Item = Result<Vec<u8>>>) -> Result<Arc<dyn ReadAt>>;
 }
 
-/// How many bytes may be held in one place, and where the rest goes.
+/// How many bytes may be held in one place, and where the rest goes. Without the feature `spill` there is no value of
+/// this type, so that the compiler leaves out everything that is done with one.
 #[derive(Debug, Clone)]
 pub struct Spill {
     /// Bytes of groups that may be held.
     pub bytes: usize,
     /// Where the rest goes.
     pub store: Arc<dyn SpillStore>,
+    #[cfg(not(feature = "spill"))]
+    _never: std::convert::Infallible,
 }

@@ -174,6 +174,9 @@ impl DayState {
 
     /// Takes the tables back that do not grow with pods.
     pub(crate) fn restore_rest(mut self) -> Result<Self> {
+        if self.spilled.to.is_none() {
+            return Ok(self);
+        }
         for (bytes, ranges) in std::mem::take(&mut self.spilled.rest) {
             let mut streams = Vec::with_capacity(STREAMS);
             for range in ranges {
