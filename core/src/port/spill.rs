@@ -21,7 +21,8 @@ pub trait SpillStore: Debug + Send + Sync {
 }
 
 /// How many bytes may be held in one place, and where the rest goes. Without the feature `spill` there is no value of
-/// this type, so that the compiler leaves out everything that is done with one.
+/// this type, so that the compiler leaves out
+/// everything that is done with one; but it has to see a pattern, and does not look into `is_none`.
 #[derive(Debug, Clone)]
 pub struct Spill {
     /// Bytes of groups that may be held.

@@ -174,9 +174,7 @@ impl DayState {
 
     /// Takes the tables back that do not grow with pods.
     pub(crate) fn restore_rest(mut self) -> Result<Self> {
-        if self.spilled.to.is_none() {
-            return Ok(self);
-        }
+        let Some(_) = self.spilled.to else { return Ok(self) };
         for (bytes, ranges) in std::mem::take(&mut self.spilled.rest) {
             let mut streams = Vec::with_capacity(STREAMS);
             for range in ranges {
@@ -189,9 +187,7 @@ impl DayState {
 
     /// The day with everything in memory, for those who need it whole.
     pub(super) fn unspilled(&self) -> Result<Cow<'_, Self>> {
-        if self.spilled.to.is_none() {
-            return Ok(Cow::Borrowed(self));
-        }
+        let Some(_) = self.spilled.to else { return Ok(Cow::Borrowed(self)) };
         let mut whole = self.clone().restore_rest()?;
         let spilled = std::mem::take(&mut whole.spilled);
         for block in Merged::<3, PodSums>::of(&spilled.usage)? {
