@@ -22,8 +22,7 @@ pub fn fitted(asked: u64) -> u64 {
 /// its own group as the root, whatever `/proc` says.
 fn granted(told: &str, root: &Path) -> Option<u64> {
     let limits = told.lines().flat_map(|line| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, group) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let [_, controllers, group] = line.splitn(3, ':').collect::<Vec<_>>()[..] else { return Vec::new() };
         let (base, file) = match controllers {
             "" => (root.to_owned(), "memory.max"),
             "memory" => (root.join("memory"), "memory.limit_in_bytes"),

@@ -20,9 +20,10 @@ pub trait SpillStore: Debug + Send + Sync {
     fn keep(&self, blocks: &mut dyn Iterator<Item = Result<Vec<u8>>>) -> Result<Arc<dyn ReadAt>>;
 }
 
-/// How many bytes may be held in one place, and where the rest goes. Without the feature `spill` there is no value of
-/// this type, so that the compiler leaves out
-/// everything that is done with one; but it has to see a pattern, and does not look into `is_none`.
+/// How many bytes may be held in one place, and where the rest goes.
+///
+/// Without the feature `spill` there is no value of this type, so that the compiler leaves out everything that is done
+/// with one. It has to see a pattern for that, and does not look into `is_none`.
 #[derive(Debug, Clone)]
 pub struct Spill {
     /// Bytes of groups that may be held.
