@@ -45,29 +45,39 @@ pub(super) enum PodBlock<'a> {
     Spilled(Block<3, PodSums>),
 }
 
-/// Gathers usage under its merged labels, fan-out included. A day that had to be spilled is gathered block by block,
-/// and spilled again under its new keys.
+/// Gathers usage under its merged labels, fan-out included.
 pub(super) fn group(
     state: &mut DayState,
     labels: &mut LabelSets<'_>,
     policy: &Policy,
     fanned_out: &mut u64,
 ) -> Result<Pods> {
-    let DayState { names, usage, spilled, .. } = state;
-    let Some(spill) = spilled.to.clone() else {
-        let mut groups: Table<3, PodSums> = Table::default();
-        for (&[namespace, node, own], sums) in std::mem::take(usage).iter() {
-            let (sets, times) = joined(names, labels, policy, [namespace, node, own], sums, fanned_out);
-            for set in sets {
-                let group = groups.group([namespace, node, set]);
-                let into = groups.value_mut(group);
-                into.add_times(sums, times)?;
-                into.resource_id = names.max(into.resource_id, sums.resource_id);
-            }
+    if let Some(spill) = state.spilled.to.clone() {
+        return group_spilled(state, labels, policy, fanned_out, spill);
+    }
+    let DayState { names, usage, .. } = state;
+    let mut groups: Table<3, PodSums> = Table::default();
+    for (&[namespace, node, own], sums) in std::mem::take(usage).iter() {
+        let (sets, times) = joined(names, labels, policy, [namespace, node, own], sums, fanned_out);
+        for set in sets {
+            let group = groups.group([namespace, node, set]);
+            let into = groups.value_mut(group);
+            into.add_times(sums, times)?;
+            into.resource_id = names.max(into.resource_id, sums.resource_id);
         }
-        let order = sorted(names, &groups, [true; 3]);
-        return Ok(Pods::Held(groups, order));
-    };
+    }
+    let order = sorted(names, &groups, [true; 3]);
+    Ok(Pods::Held(groups, order))
+}
+
+/// The same for a day that had to be spilled: block by block, and spilled again under its new keys.
+fn group_spilled(
+    state: &mut DayState,
+    labels: &mut LabelSets<'_>,
+    policy: &Policy,
+    fanned_out: &mut u64,
+    spill: Spill,
+) -> Result<Pods> {
     state.spill_usage(&spill)?;
     let DayState { names, spilled, .. } = state;
     let known = names.len();
