@@ -88,13 +88,16 @@ pub fn run(
     handle: &Handle,
     mut on_event: impl FnMut(Event) -> Result<()>,
 ) -> Result<Outcome> {
+    let share = |parts| options.spill.as_ref().map(|spill| part(spill, parts));
+    // Row groups in work are where a large day grows; what is open between them may take a quarter beside that.
+    schedule.spill_beyond(share(4));
     let shared = Shared {
         source,
         schedule: Mutex::new(schedule),
         config,
         policy,
         options,
-        spill: options.spill.as_ref().map(|spill| part(spill, options.threads.get())),
+        spill: share(options.threads.get()),
         handle,
         waiting: Mutex::new(Vec::new()),
         in_flight: Budget::new(options.in_flight),
@@ -243,7 +246,7 @@ impl Shared<'_> {
 }
 
 /// A part of what may be held.
-pub fn part(spill: &Spill, parts: usize) -> Spill {
+fn part(spill: &Spill, parts: usize) -> Spill {
     Spill { bytes: spill.bytes / parts, store: spill.store.clone() }
 }
 
@@ -270,7 +273,7 @@ fn add(nanos: &AtomicU64, since: Instant) {
 }
 
 /// A worker that panics ends the run; what it left behind a lock is not used.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -45,13 +45,12 @@ impl Job {
 
     fn fold(
         &mut self,
-        schedule: Schedule,
+        mut schedule: Schedule,
         runtime: &Runtime,
         report: &mut Report,
         show: &dyn Fn(&Report),
     ) -> Result<()> {
         let inputs = schedule.inputs();
-        let mut schedule = schedule.spilling(self.options.spill.as_ref().map(|spill| engine::part(spill, 4)));
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
         let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;

@@ -5,11 +5,13 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use daysum_core::port::{ReadAt, SpillStore};
 use daysum_core::{Error, Result};
+
+use crate::engine::lock;
 
 /// A file that is this long gets no more, so that its space is free again once what it holds has been read.
 const FILE_BYTES: u64 = 256 << 20;
@@ -27,7 +29,7 @@ impl SpillFiles {
         Self { directory, current: Mutex::default() }
     }
 
-    /// What to do next is the same whatever the disk refuses, so trying again by itself is pointless within a run.
+    /// What the disk refuses ends the run and not only a day: another run can succeed.
     fn refuse(&self, operation: &str, error: std::io::Error) -> Error {
         let hint = format!(
             "{operation} below {}: free some space, give run.spill_dir another directory, or raise --memory-limit",
@@ -114,8 +116,4 @@ impl ReadAt for Kept {
         }
         Ok(bytes.into())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,7 +10,7 @@ use crate::error::during;
 use crate::ident::Schema;
 use crate::tables::{
     CATEGORIES, CATEGORY_NAMESPACES, CLUSTERS, LEDGER, NODES, PERIODS, PROJECTS, QUARANTINE, SEEN, SUMMARY,
-    TAG_KEYS, VOLUMES,
+    TAG_KEYS, VOLUMES, table_exists,
 };
 use crate::{ledger, quarantine, seen};
 
@@ -163,22 +163,6 @@ pub(crate) async fn create(tx: &Transaction<'_>, schema: &Schema) -> Result<()> 
         }
     }
     Ok(())
-}
-
-async fn table_exists(
-    tx: &Transaction<'_>,
-    schema: &Schema,
-    table: &str,
-) -> Result<bool, tokio_postgres::Error> {
-    let found = tx
-        .query_one(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
-                            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                            WHERE n.nspname = $1 AND c.relname = $2)",
-            &[&schema.name(), &table],
-        )
-        .await?;
-    Ok(found.get(0))
 }
 
 async fn finish_summary(tx: &Transaction<'_>, schema: &Schema) -> Result<(), tokio_postgres::Error> {

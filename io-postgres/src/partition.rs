@@ -10,7 +10,7 @@ use tokio_postgres::Transaction;
 use crate::error::{PostgresError, during, refused};
 use crate::ident::{Schema, quote};
 use crate::ledger::EPOCH_SQL;
-use crate::tables::{PARTITIONS, SUMMARY};
+use crate::tables::{PARTITIONS, SUMMARY, table_exists};
 
 /// The partition's name, as koku forms it.
 pub(crate) fn name(month: Month) -> String {
@@ -44,16 +44,7 @@ pub(crate) async fn exists(tx: &Transaction<'_>, schema: &Schema, day: Day) -> R
 pub(crate) async fn create(tx: &Transaction<'_>, schema: &Schema, month: Month) -> Result<()> {
     let partition = name(month);
     let operation = format!("create partition {partition}");
-    let tracked: bool = tx
-        .query_one(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
-                            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                            WHERE n.nspname = $1 AND c.relname = $2)",
-            &[&schema.name(), &PARTITIONS],
-        )
-        .await
-        .map_err(during(&operation))?
-        .get(0);
+    let tracked = table_exists(tx, schema, PARTITIONS).await.map_err(during(&operation))?;
     if tracked {
         track(tx, schema, month, &partition).await.map_err(during(&operation))?;
     } else {

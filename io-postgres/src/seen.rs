@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::error::during;
 use crate::ident::Schema;
 use crate::ledger::EPOCH_SQL;
-use crate::tables::SEEN;
+use crate::tables::{SEEN, table_exists};
 
 pub(crate) fn create(schema: &Schema) -> String {
     format!(
@@ -24,16 +24,8 @@ pub(crate) fn create(schema: &Schema) -> String {
 }
 
 pub(crate) async fn exists(client: &Client, schema: &Schema) -> Result<bool> {
-    let found = client
-        .query_one(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
-                            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                            WHERE n.nspname = $1 AND c.relname = $2)",
-            &[&schema.name(), &SEEN],
-        )
-        .await
-        .map_err(during("look for what the last run saw"))?;
-    Ok(found.get(0))
+    let found = table_exists(client, schema, SEEN).await;
+    found.map_err(during("look for what the last run saw"))
 }
 
 pub(crate) async fn get(

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
 use daysum_core::rows;
+use tokio_postgres::GenericClient;
 
+use crate::ident::Schema;
 use crate::ledger::EPOCH_SQL;
 
 pub(crate) const SUMMARY: &str = "reporting_ocpusagelineitem_daily_summary";
@@ -101,4 +103,21 @@ mod tests {
         assert_eq!(count(|kind| kind == Kind::Jsonb), 4);
         assert_eq!(count(|kind| kind == Kind::Varchar(253)), 6);
     }
+}
+
+/// Whether the schema has a table of this name.
+pub(crate) async fn table_exists(
+    client: &impl GenericClient,
+    schema: &Schema,
+    table: &str,
+) -> Result<bool, tokio_postgres::Error> {
+    let found = client
+        .query_one(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
+                            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                            WHERE n.nspname = $1 AND c.relname = $2)",
+            &[&schema.name(), &table],
+        )
+        .await?;
+    Ok(found.get(0))
 }

@@ -50,6 +50,12 @@ impl ObjectStoreSink {
         Ok(self.get(path).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
+    async fn put_entry(&self, path: &Path, entry: &Published) -> Result<()> {
+        let json = serde_json::to_vec_pretty(entry).expect("texts, numbers and dates are JSON");
+        let put = self.place.store.put(path, json.into()).await;
+        put.map(drop).map_err(|error| refuse("write", path, error))
+    }
+
     async fn get(&self, path: &Path) -> Result<Option<Bytes>> {
         let read = async { self.place.store.get(path).await?.bytes().await };
         match read.await {
@@ -79,9 +85,7 @@ impl ObjectStoreSink {
             let path = self.ledger(source_uuid).join(format!("{day}.json"));
             let Some(mut entry) = self.entry(&path).await? else { continue };
             entry.scope.fingerprint.clear(); // that of no configuration
-            let json = serde_json::to_vec_pretty(&entry).expect("texts, numbers and dates are JSON");
-            let put = self.place.store.put(&path, json.into()).await;
-            put.map_err(|error| refuse("write", &path, error))?;
+            self.put_entry(&path, &entry).await?;
             marked += 1;
         }
         Ok(marked)
@@ -223,13 +227,10 @@ impl SinkWrite for Write<'_> {
                 None if unchanged => Ok(()),
                 None => store.put(&path, content.into()).await.map(drop),
                 Some(mut upload) if unchanged => upload.abort().await,
-                Some(mut upload) => {
-                    let sent = upload.put_part(content.into()).await;
-                    match sent {
-                        Ok(()) => upload.complete().await.map(drop),
-                        Err(error) => Err(error),
-                    }
-                }
+                Some(mut upload) => match upload.put_part(content.into()).await {
+                    Ok(()) => upload.complete().await.map(drop),
+                    refused => refused,
+                },
             };
             written.map_err(|error| refuse("write", &path, error))?;
             let published = Published {
@@ -238,8 +239,7 @@ impl SinkWrite for Write<'_> {
                 digest,
                 daysum_version: env!("CARGO_PKG_VERSION").to_owned(),
             };
-            let json = serde_json::to_vec_pretty(&published).expect("texts, numbers and dates are JSON");
-            store.put(&entry, json.into()).await.map_err(|error| refuse("write", &entry, error))?;
+            sink.put_entry(&entry, &published).await?;
             Ok(Receipt { rows, rows_deleted: old.map(|old| old.rows), bytes, unchanged })
         })
     }

@@ -110,8 +110,7 @@ impl Engine for Threads {
         let source = memory(files);
         let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
         let policy = Policy::new(lookups, Default::default())?;
-        let schedule = Schedule::new(planned(&source, lookups)?, config.clone());
-        let mut schedule = schedule.spilling(self.spill.clone());
+        let mut schedule = Schedule::new(planned(&source, lookups)?, config.clone());
         let options = engine::Options {
             threads: self.threads,
             in_flight: self.in_flight,

@@ -77,9 +77,8 @@ impl Schedule {
     }
 
     /// Puts the largest open days out of memory once all of them take more than these bytes.
-    pub fn spilling(mut self, spill: Option<Spill>) -> Self {
+    pub fn spill_beyond(&mut self, spill: Option<Spill>) {
         self.spill = spill;
-        self
     }
 
     fn add(&mut self, object: &Arc<PlannedObject>, row_group: RowGroup, units: &mut Vec<Unit>) {

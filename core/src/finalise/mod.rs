@@ -50,7 +50,7 @@ pub struct DaySummary {
 impl DayState {
     /// Finishes the day.
     pub fn finalise(self, day: Day, config: &FoldConfig, policy: &Policy) -> Result<DaySummary> {
-        let mut state = self.restore_rest()?;
+        let mut state = self.settled()?;
         let capacity = capacity::Capacity::of(&state)?;
         let mut labels = labels::LabelSets::of(&state, config);
         let mut fanned_out = 0;

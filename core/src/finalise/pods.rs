@@ -78,7 +78,6 @@ fn group_spilled(
     fanned_out: &mut u64,
     spill: Spill,
 ) -> Result<Pods> {
-    state.spill_usage(&spill)?;
     let DayState { names, spilled, .. } = state;
     let known = names.len();
     let mut runs = Vec::new();

@@ -129,11 +129,6 @@ fn places_of_pods(state: &mut DayState) -> Result<BTreeMap<[Sym; 2], Vec<[Sym; 2
                 }
             }
         }
-        // A place can be held, and spilled earlier.
-        for places in pods.values_mut() {
-            places.sort_unstable();
-            places.dedup();
-        }
     }
     pods.retain(|_, places| !places.is_empty());
     Ok(pods)

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use super::day::DayState;
 use super::order::sorted;
 use super::table::{Accumulator, Remap, Table};
-use super::values::{Member, PodSums};
 use super::wire::{Columns, MOUNTS, STREAMS, USAGE, read, write_groups};
 use crate::error::Result;
 use crate::intern::Interner;
@@ -163,18 +162,15 @@ impl DayState {
         Ok(())
     }
 
-    /// Puts the usage that is held out of memory, behind what is there.
-    pub(crate) fn spill_usage(&mut self, spill: &Spill) -> Result<()> {
-        let usage = std::mem::take(&mut self.usage);
-        if !usage.is_empty() {
-            self.spilled.usage.push(Run::of(&self.names, &usage, USAGE, spill)?);
-        }
-        Ok(())
+    /// A day as it is finished: held in memory, or its usage and mounts in runs alone, and the other tables held.
+    pub(crate) fn settled(mut self) -> Result<Self> {
+        let Some(spill) = self.spilled.to.clone() else { return Ok(self) };
+        self.spill(&spill)?;
+        self.restore_rest()
     }
 
     /// Takes the tables back that do not grow with pods.
-    pub(crate) fn restore_rest(mut self) -> Result<Self> {
-        let Some(_) = self.spilled.to else { return Ok(self) };
+    fn restore_rest(mut self) -> Result<Self> {
         for (bytes, ranges) in std::mem::take(&mut self.spilled.rest) {
             let mut streams = Vec::with_capacity(STREAMS);
             for range in ranges {
@@ -190,16 +186,23 @@ impl DayState {
         let Some(_) = self.spilled.to else { return Ok(Cow::Borrowed(self)) };
         let mut whole = self.clone().restore_rest()?;
         let spilled = std::mem::take(&mut whole.spilled);
-        for block in Merged::<3, PodSums>::of(&spilled.usage)? {
-            let block = block?;
-            whole.usage.absorb(&block.table, [true; 3], &mut Remap::new(&block.names, &mut whole.names))?;
-        }
-        for block in Merged::<4, Member>::of(&spilled.mounts)? {
-            let block = block?;
-            whole.mounts.absorb(&block.table, [true; 4], &mut Remap::new(&block.names, &mut whole.names))?;
-        }
+        let Self { names, usage, mounts, .. } = &mut whole;
+        absorb_runs(names, usage, &spilled.usage)?;
+        absorb_runs(names, mounts, &spilled.mounts)?;
         Ok(Cow::Owned(whole))
     }
+}
+
+fn absorb_runs<const N: usize, A: Columns>(
+    names: &mut Interner,
+    table: &mut Table<N, A>,
+    runs: &[Run<N>],
+) -> Result<()> {
+    for block in Merged::of(runs)? {
+        let block: Block<N, A> = block?;
+        table.absorb(&block.table, [true; N], &mut Remap::new(&block.names, names))?;
+    }
+    Ok(())
 }
 
 /// The groups of several runs as one sequence of blocks.
@@ -325,3 +328,66 @@ impl<const N: usize, A: Columns> PartialEq for Cursor<N, A> {
 }
 
 impl<const N: usize, A: Columns> Eq for Cursor<N, A> {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::PodSums;
+    use super::*;
+    use crate::intern::Sym;
+    use crate::port::memory::MemorySpill;
+
+    const GROUPS: usize = 3 * BLOCK_GROUPS;
+
+    /// A group for each number, in which `value` was counted.
+    fn run(numbers: impl Iterator<Item = usize>, value: f64, spill: &Spill) -> Run<3> {
+        let mut names = Interner::default();
+        let mut table: Table<3, PodSums> = Table::default();
+        for number in numbers {
+            let labels = if number == 0 { Sym::NULL } else { names.intern(&format!("{number:04}")) };
+            let group = table.group([names.intern("namespace"), names.intern("node"), labels]);
+            let sums = table.value_mut(group);
+            assert!(sums.sums[0].add(value));
+            (sums.present, sums.rows) = (1, 1);
+        }
+        Run::of(&names, &table, USAGE, spill).expect("memory keeps everything")
+    }
+
+    /// Labels, sum and rows of every group, in the order they come.
+    fn read_all(runs: &[Run<3>]) -> Vec<(Option<String>, Option<f64>, u64)> {
+        let mut found = Vec::new();
+        for block in Merged::<3, PodSums>::of(runs).expect("readable") {
+            let Block { names, table } = block.expect("readable");
+            assert!((1..=BLOCK_GROUPS).contains(&table.len()));
+            let labels = |key: &[Sym; 3]| names.get(key[2]).map(str::to_owned);
+            found.extend(table.iter().map(|(key, sums)| (labels(key), sums.sum(0), sums.rows)));
+        }
+        found
+    }
+
+    #[test]
+    fn runs_come_back_in_order_and_every_group_once() {
+        let spill = Spill { bytes: 0, store: Arc::new(MemorySpill) };
+        let runs: Vec<Run<3>> = vec![
+            run((0..GROUPS).rev(), 1.0, &spill),
+            run((0..GROUPS).filter(|number| number % 2 == 0), 2.0, &spill),
+            run(GROUPS - 5..GROUPS, 4.0, &spill),
+            run(0..1, 8.0, &spill),
+        ];
+        let expected: Vec<_> = (0..GROUPS)
+            .map(|number| {
+                let inside = [true, number % 2 == 0, number >= GROUPS - 5, number == 0];
+                let sum: f64 = inside
+                    .iter()
+                    .zip([1.0, 2.0, 4.0, 8.0])
+                    .map(|(is, value)| f64::from(u8::from(*is)) * value)
+                    .sum();
+                let rows = inside.iter().filter(|is| **is).count() as u64;
+                ((number > 0).then(|| format!("{number:04}")), Some(sum), rows)
+            })
+            .collect();
+        assert_eq!(read_all(&runs), expected);
+        let fewer = Merged::<3, PodSums>::reduced(runs, &spill).expect("memory keeps everything");
+        assert_eq!(fewer.len(), 2, "no more than fit");
+        assert_eq!(read_all(&fewer), expected);
+    }
+}
