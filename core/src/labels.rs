@@ -48,6 +48,8 @@ pub enum OnMalformed {
 pub struct LabelFilter {
     keys: Vec<String>,
     index: HashMap<String, usize, RandomState>,
+    /// The same by the key's spelling in a canonical set, between its quotes.
+    spelled: HashMap<String, usize, RandomState>,
     on_malformed: OnMalformed,
 }
 
@@ -67,7 +69,13 @@ impl LabelFilter {
         keys.sort_by(|a, b| key_order(a, b));
         keys.dedup();
         let index = keys.iter().cloned().enumerate().map(|(position, key)| (key, position)).collect();
-        Self { keys, index, on_malformed }
+        let spelling = |key: &String| {
+            let mut spelled = String::new();
+            jsonb::write_string(key, &mut spelled);
+            spelled[1..spelled.len() - 1].to_owned()
+        };
+        let spelled = keys.iter().map(spelling).enumerate().map(|(position, key)| (key, position)).collect();
+        Self { keys, index, spelled, on_malformed }
     }
 
     /// The enabled keys, in jsonb order.
@@ -86,16 +94,25 @@ impl LabelFilter {
 
     /// Merges canonical label sets; where several have a key, the last one wins (SPEC 2.5, 2.7).
     pub fn merge<'a>(&self, sets: impl IntoIterator<Item = &'a str>) -> String {
-        let mut merged: Values<'_> = vec![None; self.keys.len()];
-        for set in sets {
-            let values = self.values(set).expect("a canonical spelling parses");
-            for (slot, value) in merged.iter_mut().zip(values) {
-                if value.is_some() {
-                    *slot = value;
-                }
+        let mut sets: Vec<&str> = sets.into_iter().filter(|set| *set != "{}").collect();
+        // A single set is merged already; of several, members are taken as they are spelled.
+        let only = if sets.len() < 2 { sets.pop().unwrap_or("{}") } else { "" };
+        if !only.is_empty() {
+            return only.to_owned();
+        }
+        let mut merged: Vec<&str> = vec![""; self.keys.len()];
+        for set in &sets {
+            for (key, member) in scan::members(set) {
+                merged[self.spelled[key]] = member;
             }
         }
-        self.spell(&merged)
+        let mut out = String::with_capacity(sets.iter().map(|set| set.len()).sum());
+        for member in merged.into_iter().filter(|member| !member.is_empty()) {
+            out.push_str(if out.is_empty() { "{" } else { ", " });
+            out.push_str(member);
+        }
+        out.push('}');
+        out
     }
 
     fn values<'a>(&self, text: &'a str) -> Result<Values<'a>, String> {

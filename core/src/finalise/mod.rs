@@ -11,7 +11,7 @@
 //! is reproduced exactly and counted. Rows leave sorted by key, so equal content gives equal rows.
 
 mod capacity;
-mod labels;
+mod joins;
 mod pods;
 mod policy;
 mod storage;
@@ -52,10 +52,10 @@ impl DayState {
     pub fn finalise(self, day: Day, config: &FoldConfig, policy: &Policy) -> Result<DaySummary> {
         let mut state = self.settled()?;
         let capacity = capacity::Capacity::of(&state)?;
-        let mut labels = labels::LabelSets::of(&state, config);
+        let mut joins = joins::Joins::of(&state, config, policy);
         let mut fanned_out = 0;
-        let pods = pods::group(&mut state, &mut labels, policy, &mut fanned_out)?;
-        let volumes = storage::group(&mut state, &mut labels, day, policy, &mut fanned_out)?;
+        let pods = pods::group(&mut state, &mut joins, &mut fanned_out)?;
+        let volumes = storage::group(&mut state, &mut joins, day, policy, &mut fanned_out)?;
         let mut summary = DaySummary {
             day,
             fanned_out,

@@ -1,7 +1,7 @@
 //! Pod rows: usage by namespace, node and merged labels (SPEC 2.5).
 
 use super::capacity::Capacity;
-use super::labels::LabelSets;
+use super::joins::Joins;
 use super::policy::Policy;
 use crate::error::Result;
 use crate::intern::{Interner, Sym};
@@ -48,18 +48,19 @@ pub(super) enum PodBlock<'a> {
 /// Gathers usage under its merged labels, fan-out included.
 pub(super) fn group(
     state: &mut DayState,
-    labels: &mut LabelSets<'_>,
-    policy: &Policy,
+    joins: &mut Joins<'_>,
     fanned_out: &mut u64,
 ) -> Result<Pods> {
     if let Some(spill) = state.spilled.to.clone() {
-        return group_spilled(state, labels, policy, fanned_out, spill);
+        return group_spilled(state, joins, fanned_out, spill);
     }
     let DayState { names, usage, .. } = state;
-    let mut groups: Table<3, PodSums> = Table::default();
-    for (&[namespace, node, own], sums) in std::mem::take(usage).iter() {
-        let (sets, times) = joined(names, labels, policy, [namespace, node, own], sums, fanned_out);
-        for set in sets {
+    let usage = std::mem::take(usage);
+    let mut groups: Table<3, PodSums> = Table::with_capacity(usage.len());
+    let mut sets = Vec::new();
+    for (&[namespace, node, own], sums) in usage.iter() {
+        let times = joined(names, joins, [namespace, node, own], sums, fanned_out, &mut sets);
+        for &set in &sets {
             let group = groups.group([namespace, node, set]);
             let into = groups.value_mut(group);
             into.add_times(sums, times)?;
@@ -73,21 +74,20 @@ pub(super) fn group(
 /// The same for a day that had to be spilled: block by block, and spilled again under its new keys.
 fn group_spilled(
     state: &mut DayState,
-    labels: &mut LabelSets<'_>,
-    policy: &Policy,
+    joins: &mut Joins<'_>,
     fanned_out: &mut u64,
     spill: Spill,
 ) -> Result<Pods> {
     let DayState { names, spilled, .. } = state;
     let known = names.len();
-    let mut runs = Vec::new();
+    let (mut runs, mut sets) = (Vec::new(), Vec::new());
     let mut groups: Block<3, PodSums> = Block::default();
     for block in Merged::of(&Merged::<3, PodSums>::reduced(std::mem::take(&mut spilled.usage), &spill)?)? {
         let block: Block<3, PodSums> = block?;
         for (key, sums) in block.table.iter() {
             let key @ [namespace, node, _] = key.map(|part| Remap::once(&block.names, names).sym(part));
-            let (sets, times) = joined(names, labels, policy, key, sums, fanned_out);
-            for set in sets {
+            let times = joined(names, joins, key, sums, fanned_out, &mut sets);
+            for &set in &sets {
                 let key = [namespace, node, set].map(|part| Remap::once(names, &mut groups.names).sym(part));
                 let group = groups.table.group(key);
                 let into = groups.table.value_mut(group);
@@ -98,7 +98,7 @@ fn group_spilled(
         }
         // What this block's labels were and became is not needed for the next one.
         names.truncate(known);
-        labels.forget();
+        joins.forget();
         if groups.memory_size() > spill.bytes {
             runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
             groups = Block::default();
@@ -108,19 +108,19 @@ fn group_spilled(
     Ok(Pods::Spilled { runs: Merged::<3, PodSums>::reduced(runs, &spill)?, _within: spill })
 }
 
-/// The merged label sets that a group's usage belongs to, and how often to each (SPEC 2.3, 2.10).
+/// Puts the merged label sets that a group's usage belongs to into `sets`; how often to each (SPEC 2.3, 2.10).
 fn joined(
     names: &mut Interner,
-    labels: &mut LabelSets<'_>,
-    policy: &Policy,
+    joins: &mut Joins<'_>,
     [namespace, node, own]: [Sym; 3],
     sums: &PodSums,
     fanned_out: &mut u64,
-) -> (Vec<Sym>, u64) {
-    let times = policy.categories.matches(names.get(namespace)).multiplicity();
-    let joined = labels.joined(names, node, namespace, [own, Sym::NULL]);
-    *fanned_out += sums.rows * (times * joined.len() as u64 - 1);
-    (joined, times)
+    sets: &mut Vec<Sym>,
+) -> u64 {
+    let times = joins.repeats(names, namespace);
+    joins.labels(names, node, namespace, [own, Sym::NULL], sets);
+    *fanned_out += sums.rows * (times * sets.len() as u64 - 1);
+    times
 }
 
 impl Pods {
@@ -147,7 +147,6 @@ pub(super) fn rows<'a>(
     capacity: &Capacity,
     policy: &Policy,
 ) -> Vec<PodRow<'a>> {
-    let cluster = [capacity.cluster.cpu() / HOUR, capacity.cluster.memory() / HOUR * GIB];
     // Rows are sorted by namespace, so its category is mostly that of the row before.
     let mut latest: Option<(Sym, Option<i32>)> = None;
     let mut category = |namespace: Sym, text: Option<&str>| match latest {
@@ -169,11 +168,11 @@ pub(super) fn rows<'a>(
             sums: std::array::from_fn(hours),
             capacities: [
                 sums.cores.get(),
-                Some(of_node.cpu() / HOUR),
+                Some(of_node[0]),
                 sums.memory_bytes.get().map(|bytes| bytes * GIB),
-                Some(of_node.memory() / HOUR * GIB),
-                Some(cluster[0]),
-                Some(cluster[1]),
+                Some(of_node[1]),
+                Some(capacity.cluster[0]),
+                Some(capacity.cluster[1]),
             ],
             category: category(key[0], namespace),
         }

@@ -1,6 +1,5 @@
 //! Rows into one record batch: Pod rows, then unallocated ones, then Storage rows.
 
-use std::iter::repeat_n;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray};
@@ -31,7 +30,7 @@ impl<'d> Rows<'_, 'd> {
     fn into_batch(self, day: Day, policy: &Policy) -> Result<RecordBatch> {
         let rows = self.pods.len() + self.storage.len();
         let constant =
-            |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(repeat_n(text, rows))) };
+            |text: &str| -> ArrayRef { Arc::new(StringArray::new_repeated(text, rows)) };
         let days = || -> ArrayRef { Arc::new(Date32Array::from(vec![day.0; rows])) };
         let none = |_: &StorageRow<'d>| None;
         let mut columns: Vec<ArrayRef> = vec![

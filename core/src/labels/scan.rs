@@ -20,6 +20,35 @@ pub(super) fn flat_object<'a>(text: &'a str, mut keep: impl FnMut(&'a str, &'a s
     }
 }
 
+/// The members of a canonical set, each with its key, as they are spelled: `app` and `"app": "x"`.
+pub(super) fn members(set: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = set.strip_prefix('{').unwrap_or_default();
+    std::iter::from_fn(move || {
+        let key = 1 + closing_quote(rest.get(1..)?)?;
+        let value = key + "\": ".len();
+        let end = match rest[value..].strip_prefix('"') {
+            Some(text) => value + 1 + closing_quote(text)? + 1,
+            None => value + "null".len(),
+        };
+        let member = (&rest[1..key], &rest[..end]);
+        rest = rest[end..].strip_prefix(", ").unwrap_or_default();
+        Some(member)
+    })
+}
+
+/// Where the string ends that `text` is the inside and the rest of.
+fn closing_quote(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        at += bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        if bytes[at] == b'"' {
+            return Some(at);
+        }
+        at = (at + 2).min(bytes.len()); // what is escaped closes nothing
+    }
+}
+
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
