@@ -117,7 +117,9 @@ impl Interner {
 
     /// Bytes held on the heap.
     pub fn memory_size(&self) -> usize {
-        self.text.capacity() + self.ends.capacity() * size_of::<usize>() + self.index.capacity() * (size_of::<Entry>() + 1)
+        self.text.capacity()
+            + self.ends.capacity() * size_of::<usize>()
+            + self.index.capacity() * (size_of::<Entry>() + 1)
     }
 
     /// The larger of two texts, bytewise (SPEC 4.3); NULL is smaller than any.

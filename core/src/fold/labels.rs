@@ -51,9 +51,9 @@ pub(super) fn canonical(
         Ok(names.intern(&set.map_err(|reason| context.refuse(row, name, reason))?))
     };
     let mut sets = match column {
-        TextColumn::Keys(_) => memo.symbols(context.day, name, column, rows, |text, row| {
-            parsed.set(text, || parse(text, row))
-        })?,
+        TextColumn::Keys(_) => {
+            memo.symbols(context.day, name, column, rows, |text, row| parsed.set(text, || parse(text, row)))?
+        }
         TextColumn::Views(_) => {
             let of_row = |(&row, &owner): (&u32, &Sym)| match column.get(row as usize) {
                 Some(text) => parsed.set_of(owner, text, || parse(text, row as usize)),

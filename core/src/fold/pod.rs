@@ -132,12 +132,19 @@ impl<'a> Ordinary<'a> {
         let rows = view.interval_start.len();
         let capacity = [view.capacity[0].ordinary()?, view.capacity[1].ordinary()?];
         let checked = view.capacity[2].ordinary().is_some() && view.capacity[3].ordinary().is_some();
-        (checked && metrics.iter().all(|values| values.len() == rows)).then_some(Self { metrics, derived, capacity })
+        (checked && metrics.iter().all(|values| values.len() == rows)).then_some(Self {
+            metrics,
+            derived,
+            capacity,
+        })
     }
 
     #[inline(always)]
     fn add(&self, context: &Context<'_>, row: usize, sums: &mut PodSums) -> Result<()> {
-        let mut values = self.metrics.map(|values| values[row]);
+        let mut values = [0.0; 8];
+        for (value, metric) in values.iter_mut().zip(&self.metrics) {
+            *value = metric[row];
+        }
         for ([usage, request, effective], derived) in EFFECTIVE.into_iter().zip(self.derived) {
             if derived {
                 values[effective] = values[usage].max(values[request]);

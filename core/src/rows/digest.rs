@@ -63,20 +63,33 @@ impl ColumnDigest {
                 let mut lengths = Vec::new();
                 self.slices(column, |digest, from, to| {
                     let offsets = &texts.value_offsets()[from..=to];
-                    digest.values.update(&texts.value_data()[offsets[0] as usize..offsets[to - from] as usize]);
+                    digest
+                        .values
+                        .update(&texts.value_data()[offsets[0] as usize..offsets[to - from] as usize]);
                     lengths.clear();
                     lengths.extend(offsets.windows(2).flat_map(|ends| (ends[1] - ends[0]).to_le_bytes()));
                     digest.lengths.update(&lengths);
                 });
             }
-            DataType::Float64 => self.numbers(column, column.as_primitive::<Float64Type>().values(), f64::to_le_bytes),
-            DataType::Int32 => self.numbers(column, column.as_primitive::<Int32Type>().values(), i32::to_le_bytes),
-            DataType::Date32 => self.numbers(column, column.as_primitive::<Date32Type>().values(), i32::to_le_bytes),
+            DataType::Float64 => {
+                self.numbers(column, column.as_primitive::<Float64Type>().values(), f64::to_le_bytes)
+            }
+            DataType::Int32 => {
+                self.numbers(column, column.as_primitive::<Int32Type>().values(), i32::to_le_bytes)
+            }
+            DataType::Date32 => {
+                self.numbers(column, column.as_primitive::<Date32Type>().values(), i32::to_le_bytes)
+            }
             other => unreachable!("rows::schema has no {other} column"),
         }
     }
 
-    fn numbers<T: Copy, const N: usize>(&mut self, column: &dyn Array, values: &[T], bytes: fn(T) -> [u8; N]) {
+    fn numbers<T: Copy, const N: usize>(
+        &mut self,
+        column: &dyn Array,
+        values: &[T],
+        bytes: fn(T) -> [u8; N],
+    ) {
         let mut buffer = Vec::new();
         self.slices(column, |digest, from, to| {
             buffer.clear();

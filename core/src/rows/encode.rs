@@ -24,7 +24,11 @@ use std::str::FromStr;
 use arrow::array::RecordBatch;
 use arrow::ipc::writer::FileWriter;
 #[cfg(feature = "parquet-out")]
-use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::{EnabledStatistics, WriterProperties}};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::Compression,
+    file::properties::{EnabledStatistics, WriterProperties},
+};
 
 use crate::error::{Error, Result};
 

@@ -64,7 +64,6 @@ impl TextColumn {
 }
 
 impl KeyedText {
-
     /// The distinct values, as they stand in the file's dictionary.
     pub fn values(&self) -> &StringArray {
         self.values.as_string()

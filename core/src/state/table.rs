@@ -86,7 +86,7 @@ impl<const N: usize, A: Accumulator> Table<N, A> {
     }
 
     /// All groups, in the order they came.
-    pub fn iter(&self) -> impl Iterator<Item = (&[Sym; N], &A)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[Sym; N], &A)> {
         self.keys.iter().zip(&self.values)
     }
 
