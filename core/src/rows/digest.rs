@@ -1,7 +1,8 @@
 //! A digest of finished rows: equal rows in equal order give equal digests, whatever the batch sizes.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{ArrowNativeType, DataType, Date32Type, Float64Type, Int32Type};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 over the columns of rows.
@@ -60,41 +61,27 @@ impl ColumnDigest {
         match column.data_type() {
             DataType::Utf8 => {
                 let texts = column.as_string::<i32>();
-                let mut lengths = Vec::new();
                 self.slices(column, |digest, from, to| {
                     let offsets = &texts.value_offsets()[from..=to];
                     digest
                         .values
                         .update(&texts.value_data()[offsets[0] as usize..offsets[to - from] as usize]);
-                    lengths.clear();
-                    lengths.extend(offsets.windows(2).flat_map(|ends| (ends[1] - ends[0]).to_le_bytes()));
-                    digest.lengths.update(&lengths);
+                    let lengths: ScalarBuffer<i32> =
+                        offsets.windows(2).map(|ends| ends[1] - ends[0]).collect();
+                    digest.lengths.update(lengths.inner());
                 });
             }
-            DataType::Float64 => {
-                self.numbers(column, column.as_primitive::<Float64Type>().values(), f64::to_le_bytes)
-            }
-            DataType::Int32 => {
-                self.numbers(column, column.as_primitive::<Int32Type>().values(), i32::to_le_bytes)
-            }
-            DataType::Date32 => {
-                self.numbers(column, column.as_primitive::<Date32Type>().values(), i32::to_le_bytes)
-            }
+            DataType::Float64 => self.numbers(column, column.as_primitive::<Float64Type>().values()),
+            DataType::Int32 => self.numbers(column, column.as_primitive::<Int32Type>().values()),
+            DataType::Date32 => self.numbers(column, column.as_primitive::<Date32Type>().values()),
             other => unreachable!("rows::schema has no {other} column"),
         }
     }
 
-    fn numbers<T: Copy, const N: usize>(
-        &mut self,
-        column: &dyn Array,
-        values: &[T],
-        bytes: fn(T) -> [u8; N],
-    ) {
-        let mut buffer = Vec::new();
+    /// Numbers are digested as they lie in memory, which is little endian wherever Arrow files are.
+    fn numbers<T: ArrowNativeType>(&mut self, column: &dyn Array, values: &ScalarBuffer<T>) {
         self.slices(column, |digest, from, to| {
-            buffer.clear();
-            buffer.extend(values[from..to].iter().flat_map(|value| bytes(*value)));
-            digest.values.update(&buffer);
+            digest.values.update(values.slice(from, to - from).inner());
         });
     }
 
