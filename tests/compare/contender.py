@@ -1,0 +1,49 @@
+"""Runs one contender once, in this process: compare.py starts it, measures it from outside and throws it away.
+
+    python contender.py duckdb-best --data DIR --threads 2 --output DIR
+"""
+
+import argparse
+import pathlib
+
+SQL = pathlib.Path(__file__).parent / "sql"
+
+# Each contender's SQL files, in order. They leave a view or a table behind: what is written.
+SCRIPTS = {
+    "duckdb-best": (["setup", "best_pods", "best_rest", "unallocated", "summary_pods", "summary"], "summary"),
+    "duckdb-koku": (["setup", "koku", "unallocated", "summary_pods", "summary"], "summary"),
+    "duckdb-pods": (["setup", "best_pods", "summary_pods"], "pod_summary"),
+}
+
+
+def run_duckdb(name, data, threads, output):
+    import duckdb
+
+    scripts, result = SCRIPTS[name]
+    connection = duckdb.connect()
+    for script in scripts:
+        text = (SQL / f"{script}.sql").read_text()
+        connection.execute(text.replace("{data}", str(data)).replace("{threads}", str(threads)))
+    if output:
+        connection.execute(
+            f"COPY {result} TO '{output}' (FORMAT parquet, PARTITION_BY (usage_start), WRITE_PARTITION_COLUMNS true)"
+        )
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("name", choices=[*SCRIPTS, "polars"])
+    arguments.add_argument("--data", type=pathlib.Path, required=True)
+    arguments.add_argument("--threads", type=int, required=True)
+    arguments.add_argument("--output", type=pathlib.Path)
+    given = arguments.parse_args()
+    if given.name == "polars":
+        import polars_summary
+
+        polars_summary.run(given.data, given.threads, given.output)
+    else:
+        run_duckdb(given.name, given.data, given.threads, given.output)
+
+
+if __name__ == "__main__":
+    main()
