@@ -3,7 +3,9 @@
 An unallocated row is a difference of two large numbers: there the tolerance is relative to the node's capacity.
 """
 
+import argparse
 import pathlib
+import sys
 
 import duckdb
 
@@ -84,3 +86,22 @@ def describe(pairs):
             if value != actual[name]:
                 lines.append(f"    {name}: daysum {value!r}, contender {actual[name]!r}")
     return "\n".join(lines)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("expected", help="directory with daysum's Parquet files")
+    arguments.add_argument("actual", help="directory with a contender's")
+    arguments.add_argument("--rows", choices=ROWS, default="all")
+    arguments.add_argument("--threads", type=int, default=2)
+    given = arguments.parse_args()
+    count, different, pairs = differences(given.expected, given.actual, given.rows, given.threads)
+    if different:
+        print(f"{different} of {count} rows differ, the first of them:\n{describe(pairs)}")
+        return 1
+    print(f"{count} rows, all equal")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -29,17 +29,6 @@ GROUP BY ALL;
 CREATE TEMP TABLE cluster_capacity AS
 SELECT day, sum(cpu) AS cpu, sum(memory) AS memory FROM node_capacity GROUP BY ALL;
 
--- A filtered label set is a list: one JSON token or NULL per enabled key, in the order of enabled_keys.
-SET VARIABLE paths = (SELECT list('/' || replace(replace(key, '~', '~0'), '/', '~1')) FROM enabled_keys);
-SET VARIABLE heads = (SELECT list(to_json(key)::VARCHAR || ': ') FROM enabled_keys);
-SET VARIABLE places = (SELECT range(1, count(*) + 1) FROM enabled_keys);
-
-CREATE TEMP MACRO filtered(text) AS
-    coalesce(json_extract(nullif(trim(text), ''), getvariable('paths')), [NULL::JSON for i in getvariable('places')]);
-CREATE TEMP MACRO written(labels) AS
-    '{' || list_aggregate(list_filter([getvariable('heads')[i] || labels[i] for i in getvariable('places')],
-        lambda pair: pair IS NOT NULL), 'string_agg', ', ') || '}';
-
 CREATE TEMP TABLE node_sets AS
 WITH lines AS (SELECT DISTINCT interval_start::DATE AS day, node, node_labels FROM node_label_lines),
 texts AS (SELECT node_labels, filtered(node_labels) AS labels FROM (SELECT DISTINCT node_labels FROM lines))

@@ -36,6 +36,17 @@ SET VARIABLE range_end = (SELECT (end_date + 1)::TIMESTAMP FROM lookups);
 SET VARIABLE days = (SELECT coalesce(days, range(1, 32)) FROM lookups);
 SET VARIABLE storage = (SELECT coalesce(storage_exists, true) FROM lookups);
 
+-- A filtered label set is a list: one JSON token or NULL per enabled key, in the order of enabled_keys.
+SET VARIABLE paths = (SELECT list('/' || replace(replace(key, '~', '~0'), '/', '~1')) FROM enabled_keys);
+SET VARIABLE heads = (SELECT list(to_json(key)::VARCHAR || ': ') FROM enabled_keys);
+SET VARIABLE places = (SELECT range(1, count(*) + 1) FROM enabled_keys);
+
+CREATE TEMP MACRO filtered(text) AS
+    coalesce(json_extract(nullif(trim(text), ''), getvariable('paths')), [NULL::JSON for i in getvariable('places')]);
+CREATE TEMP MACRO written(labels) AS
+    '{' || list_aggregate(list_filter([getvariable('heads')[i] || labels[i] for i in getvariable('places')],
+        lambda pair: pair IS NOT NULL), 'string_agg', ', ') || '}';
+
 CREATE TEMP VIEW pod_lines AS
 SELECT * FROM read_parquet('{data}/openshift_pod_usage_line_items/source=' || getvariable('source') || '/**/*.parquet',
     hive_partitioning = false)
