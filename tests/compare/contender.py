@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import pathlib
 
 SQL = pathlib.Path(__file__).parent / "sql"
@@ -38,9 +39,10 @@ def main():
     arguments.add_argument("--output", type=pathlib.Path)
     given = arguments.parse_args()
     if given.name == "polars":
+        os.environ["POLARS_MAX_THREADS"] = str(given.threads)  # read once, by the import
         import polars_summary
 
-        polars_summary.run(given.data, given.threads, given.output)
+        polars_summary.run(given.data, given.output)
     else:
         run_duckdb(given.name, given.data, given.threads, given.output)
 
