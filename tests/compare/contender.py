@@ -26,9 +26,11 @@ def run_duckdb(name, data, threads, output):
         text = (SQL / f"{script}.sql").read_text()
         connection.execute(text.replace("{data}", str(data)).replace("{threads}", str(threads)))
     if output:
-        connection.execute(
-            f"COPY {result} TO '{output}' (FORMAT parquet, PARTITION_BY (usage_start), WRITE_PARTITION_COLUMNS true)"
-        )
+        # A COPY per day takes little more than half the time of one COPY with PARTITION_BY.
+        output.mkdir()
+        for (day,) in connection.execute(f"SELECT DISTINCT usage_start FROM {result} ORDER BY 1").fetchall():
+            rows = f"SELECT * FROM {result} WHERE usage_start = '{day}'"
+            connection.execute(f"COPY ({rows}) TO '{output}/{day}.parquet' (FORMAT parquet)")
 
 
 def main():

@@ -29,16 +29,31 @@ GROUP BY ALL;
 CREATE TEMP TABLE cluster_capacity AS
 SELECT day, sum(cpu) AS cpu, sum(memory) AS memory FROM node_capacity GROUP BY ALL;
 
+-- Distinct texts are parsed once, and the label sets they stand for get a number. 0 stands for no label set.
+CREATE TEMP TABLE node_texts AS
+SELECT DISTINCT interval_start::DATE AS day, node, coalesce(node_labels, '') AS text
+FROM node_label_lines;
+
+CREATE TEMP TABLE namespace_texts AS
+SELECT DISTINCT interval_start::DATE AS day, namespace, coalesce(namespace_labels, '') AS text
+FROM namespace_label_lines;
+
+CREATE TEMP TABLE texts AS
+SELECT text, labels, dense_rank() OVER (ORDER BY labels) AS label_set
+FROM (
+    SELECT text, filtered(text) AS labels
+    FROM (
+        SELECT coalesce(pod_labels, '') AS text FROM pod_text
+        UNION SELECT text FROM node_texts
+        UNION SELECT text FROM namespace_texts));
+
+CREATE TEMP TABLE sets AS SELECT DISTINCT label_set, labels FROM texts;
+
 CREATE TEMP TABLE node_sets AS
-WITH lines AS (SELECT DISTINCT interval_start::DATE AS day, node, node_labels FROM node_label_lines),
-texts AS (SELECT node_labels, filtered(node_labels) AS labels FROM (SELECT DISTINCT node_labels FROM lines))
-SELECT DISTINCT day, node, labels FROM lines JOIN texts ON lines.node_labels IS NOT DISTINCT FROM texts.node_labels;
+SELECT DISTINCT day, node, label_set FROM node_texts n JOIN texts USING (text);
 
 CREATE TEMP TABLE namespace_sets AS
-WITH lines AS (SELECT DISTINCT interval_start::DATE AS day, namespace, namespace_labels FROM namespace_label_lines),
-texts AS (SELECT namespace_labels, filtered(namespace_labels) AS labels FROM (SELECT DISTINCT namespace_labels FROM lines))
-SELECT DISTINCT day, namespace, labels
-FROM lines JOIN texts ON lines.namespace_labels IS NOT DISTINCT FROM texts.namespace_labels;
+SELECT DISTINCT day, namespace, label_set FROM namespace_texts n JOIN texts USING (text);
 
 -- Several matching patterns copy a row; the largest id stays.
 CREATE TEMP TABLE namespace_categories AS
@@ -48,26 +63,29 @@ GROUP BY ALL;
 
 CREATE TEMP TABLE pods AS
 WITH joined AS (
-    SELECT pod_text.*, node_sets.labels AS node_labels, namespace_sets.labels AS namespace_labels
-    FROM pod_text LEFT JOIN node_sets USING (day, node) LEFT JOIN namespace_sets USING (day, namespace)
-    WHERE node <> ''),
-texts AS (
-    SELECT pod_labels, filtered(pod_labels) AS labels FROM (SELECT DISTINCT pod_labels FROM pod_text)),
-merged AS (
-    SELECT c.pod_labels, node_labels, namespace_labels,
-        written([coalesce(labels[i], namespace_labels[i], node_labels[i]) for i in getvariable('places')]) AS labels
-    FROM (SELECT DISTINCT pod_labels, node_labels, namespace_labels FROM joined) c
-    JOIN texts ON c.pod_labels IS NOT DISTINCT FROM texts.pod_labels),
+    SELECT p.* EXCLUDE (pod, pod_labels), texts.label_set AS own_set, coalesce(n.label_set, 0) AS node_set,
+        coalesce(s.label_set, 0) AS namespace_set
+    FROM pod_text p
+    JOIN texts ON coalesce(pod_labels, '') = texts.text
+    LEFT JOIN node_sets n ON p.day = n.day AND p.node = n.node
+    LEFT JOIN namespace_sets s ON p.day = s.day AND p.namespace = s.namespace
+    WHERE p.node <> ''),
+merged AS MATERIALIZED (
+    SELECT own_set, node_set, namespace_set, labels, dense_rank() OVER (ORDER BY labels) AS merged_set
+    FROM (
+        SELECT own_set, node_set, namespace_set,
+            written([coalesce(p.labels[i], s.labels[i], n.labels[i]) for i in getvariable('places')]) AS labels
+        FROM (SELECT DISTINCT own_set, node_set, namespace_set FROM joined)
+        JOIN sets p ON p.label_set = own_set
+        LEFT JOIN sets n ON n.label_set = node_set
+        LEFT JOIN sets s ON s.label_set = namespace_set)),
 added AS (
-    SELECT day, namespace, node, labels, max(resource_id) AS resource_id,
+    SELECT day, namespace, node, merged_set, max(resource_id) AS resource_id,
         sum(usage_cpu) AS usage_cpu, sum(request_cpu) AS request_cpu, sum(effective_cpu) AS effective_cpu,
         sum(limit_cpu) AS limit_cpu, sum(usage_memory) AS usage_memory, sum(request_memory) AS request_memory,
         sum(effective_memory) AS effective_memory, sum(limit_memory) AS limit_memory,
         max(cores) AS cores, max(memory_bytes) AS memory_bytes
-    FROM joined JOIN merged
-        ON joined.pod_labels IS NOT DISTINCT FROM merged.pod_labels
-        AND joined.node_labels IS NOT DISTINCT FROM merged.node_labels
-        AND joined.namespace_labels IS NOT DISTINCT FROM merged.namespace_labels
+    FROM joined JOIN merged USING (own_set, node_set, namespace_set)
     GROUP BY ALL)
 SELECT day, namespace, node, labels, resource_id, cost_category_id,
     usage_cpu * coalesce(copies, 1) / 3600 AS usage_cpu,
@@ -84,5 +102,6 @@ SELECT day, namespace, node, labels, resource_id, cost_category_id,
     coalesce(node_capacity.memory, 0) / 3600 / 1073741824 AS node_memory,
     coalesce(cluster_capacity.cpu, 0) / 3600 AS cluster_cpu,
     coalesce(cluster_capacity.memory, 0) / 3600 / 1073741824 AS cluster_memory
-FROM added LEFT JOIN node_capacity USING (day, node) LEFT JOIN cluster_capacity USING (day)
+FROM added JOIN (SELECT DISTINCT merged_set, labels FROM merged) USING (merged_set)
+    LEFT JOIN node_capacity USING (day, node) LEFT JOIN cluster_capacity USING (day)
     LEFT JOIN namespace_categories USING (namespace);
