@@ -8,10 +8,10 @@ SET TimeZone = 'UTC';
 CREATE TEMP TABLE lookups AS
 SELECT * REPLACE (
     lower(source_uuid) AS source_uuid,
-    coalesce(start_date, make_date(year, month, 1)) AS start_date,
-    coalesce(end_date, last_day(make_date(year, month, 1))) AS end_date)
+    coalesce(start_date, make_date(year::INTEGER, month::INTEGER, 1)) AS start_date,
+    coalesce(end_date, last_day(make_date(year::INTEGER, month::INTEGER, 1))) AS end_date)
 FROM read_json('{data}/lookups.json', columns = {
-    source_uuid: 'VARCHAR', year: 'INTEGER', month: 'INTEGER', start_date: 'DATE', end_date: 'DATE', days: 'INTEGER[]',
+    source_uuid: 'VARCHAR', year: 'VARCHAR', month: 'VARCHAR', start_date: 'DATE', end_date: 'DATE', days: 'VARCHAR[]',
     report_period_id: 'INTEGER', cluster_id: 'VARCHAR', cluster_alias: 'VARCHAR', storage_exists: 'BOOLEAN',
     enabled_tag_keys: 'VARCHAR[]',
     cost_categories: 'STRUCT(namespace VARCHAR, cost_category_id INTEGER)[]',
@@ -33,7 +33,7 @@ FROM (SELECT unnest(nodes) AS n FROM lookups) GROUP BY ALL;
 SET VARIABLE source = (SELECT source_uuid FROM lookups);
 SET VARIABLE range_start = (SELECT start_date::TIMESTAMP FROM lookups);
 SET VARIABLE range_end = (SELECT (end_date + 1)::TIMESTAMP FROM lookups);
-SET VARIABLE days = (SELECT coalesce(days, range(1, 32)) FROM lookups);
+SET VARIABLE days = (SELECT coalesce(days::INTEGER[], range(1, 32)) FROM lookups);
 SET VARIABLE storage = (SELECT coalesce(storage_exists, true) FROM lookups);
 
 -- A filtered label set is a list: one JSON token or NULL per enabled key, in the order of enabled_keys.
