@@ -51,7 +51,11 @@ def measure(arguments):
     with tempfile.TemporaryFile() as said:
         started = time.perf_counter()
         child = subprocess.Popen([str(part) for part in arguments], stdout=subprocess.DEVNULL, stderr=said)
-        _, status, usage = os.wait4(child.pid, 0)
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            child.kill()
+            raise
         seconds = time.perf_counter() - started
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
@@ -128,7 +132,8 @@ def compare(given, names, work):
     for turn in range(given.runs + 1):
         for name in names:
             run = once(name, given, data, work, writes=name != "duckdb-pods")
-            print(f"{'warm-up' if turn == 0 else turn} {name}: {run['seconds']:.2f} s", file=sys.stderr, flush=True)
+            said = f"{run['seconds']:.2f} s, CPU {run['cpu_seconds']:.2f} s, {run['peak_rss_bytes'] / 1e6:,.0f} MB"
+            print(f"{'warm-up' if turn == 0 else turn} {name}: {said}", file=sys.stderr, flush=True)
             if turn > 0:
                 runs[name].append(run)
 

@@ -53,7 +53,8 @@ class Lookups:
             self.end = datetime.date(year, month, calendar.monthrange(year, month)[1])
         self.days = None if found.get("days") is None else [int(day) for day in found["days"]]
         self.has_storage = found.get("storage_exists", True)
-        self.keys = sorted({*found["enabled_tag_keys"], "vm_kubevirt_io_name"}, key=lambda key: (len(key.encode()), key))
+        keys = {*found["enabled_tag_keys"], "vm_kubevirt_io_name"}
+        self.keys = sorted(keys, key=lambda key: (len(key.encode()), key))
         self.categories = [(pattern_of(c["namespace"]), c["cost_category_id"]) for c in found["cost_categories"]]
         columns = {"node": pl.String, "resource_id": pl.String, "node_role": pl.String}
         self.roles = pl.DataFrame(found["nodes"], schema=columns).group_by("node", "resource_id").max()
@@ -87,7 +88,8 @@ class Lookups:
 def pattern_of(like):
     """PostgreSQL's LIKE as a regular expression."""
     parts = re.findall(r"\\.|%|_|[^\\%_]+", like, re.DOTALL)
-    return "(?s)^" + "".join({"%": ".*", "_": "."}.get(part) or re.escape(part.removeprefix("\\")) for part in parts) + "$"
+    wild = {"%": ".*", "_": "."}
+    return "(?s)^" + "".join(wild.get(part) or re.escape(part.removeprefix("\\")) for part in parts) + "$"
 
 
 def lines(data, lookups, table):
@@ -160,9 +162,12 @@ def merged(rows, sets, keys, name="labels"):
 
 
 def pod_rows(pods, capacity, node_sets, namespace_sets, lookups):
-    cluster = capacity.group_by("day").agg(cluster_cpu=pl.col("node_cpu").sum(), cluster_memory=pl.col("node_memory").sum())
+    cluster = capacity.group_by("day").agg(
+        pl.col("node_cpu").sum().alias("cluster_cpu"), pl.col("node_memory").sum().alias("cluster_memory")
+    )
     rows = filtered(pods.filter(pl.col("node") != ""), "pod_labels", lookups.keys, "own_set")
-    rows = rows.join(node_sets, on=["day", "node"], how="left").join(namespace_sets, on=["day", "namespace"], how="left")
+    rows = rows.join(node_sets, on=["day", "node"], how="left")
+    rows = rows.join(namespace_sets, on=["day", "namespace"], how="left")
     rows = merged(rows, ["own_set", "namespace_set", "node_set"], lookups.keys)
     rows = rows.group_by("day", "namespace", "node", "labels").agg(
         pl.col(*POD_SUMS).sum(), pl.col("resource_id", "cores", "memory").max()
@@ -184,13 +189,16 @@ def volume_rows(storage, pods, node_sets, namespace_sets, lookups):
     on = ["day", "persistentvolumeclaim", "pod", "namespace"]
     rows = rows.join(mounts.select(*on, "node", "resource_id"), on=on, how="left")
     rows = rows.join(nodes, on=["day", "persistentvolume"], how="left")
-    rows = rows.join(node_sets, on=["day", "node"], how="left").join(namespace_sets, on=["day", "namespace"], how="left")
+    rows = rows.join(node_sets, on=["day", "node"], how="left")
+    rows = rows.join(namespace_sets, on=["day", "namespace"], how="left")
     rows = merged(rows, ["claim_set", "volume_set", "namespace_set", "node_set"], lookups.keys)
     keys = ["day", "namespace", "node", "resource_id", *VOLUME_TEXT, "csi_volume_handle", "labels"]
-    rows = rows.group_by(keys).agg(pl.col("capacity", "request", "usage").sum(), pl.col("capacity_gigabyte", "nodes").max())
+    rows = rows.group_by(keys).agg(
+        pl.col("capacity", "request", "usage").sum(), pl.col("capacity_gigabyte", "nodes").max()
+    )
     rows = lookups.add_categories(rows, ["capacity", "request", "usage"])
     month_seconds = 86400 * pl.col("day").dt.month_end().dt.day().cast(pl.Float64)
-    shared = pl.col("nodes").fill_null(1)
+    shared = pl.max_horizontal("nodes", pl.lit(1))
     return rows.with_columns(
         pl.col("capacity_gigabyte") / GIB,
         pl.col("capacity") / month_seconds / GIB,
@@ -227,7 +235,9 @@ def summary(pods, unallocated, volumes, lookups):
     text = {name: pl.col("labels").alias(name) for name in ["pod_labels", "volume_labels", "all_labels"]}
     pod_numbers = [*named(POD_SUMS), *named(CAPACITIES)]
     parts = [
-        pods.select(*days, *keys, *pod_numbers, text["pod_labels"], text["all_labels"], cost, data_source=pl.lit("Pod")),
+        pods.select(
+            *days, *keys, *pod_numbers, text["pod_labels"], text["all_labels"], cost, data_source=pl.lit("Pod"),
+        ),
         unallocated.select(
             *days, *keys, *named({old: new for old, new in POD_SUMS.items() if old in unallocated.columns}),
             *named(CAPACITIES), all_labels=pl.lit("{}"), data_source=pl.lit("Pod"),

@@ -1,5 +1,5 @@
--- Pods and capacity, as fast as we could write it: line items are added up on the raw text of their labels, so that JSON
--- is parsed once per distinct text and labels are merged once per distinct combination.
+-- Pods and capacity, as fast as we could write it: line items are added up on the raw text of their labels, so that
+-- JSON is parsed once per distinct text and labels are merged once per distinct combination.
 
 CREATE TEMP TABLE pod_text AS
 SELECT interval_start::DATE AS day, namespace, node, pod, resource_id, pod_labels,

@@ -57,10 +57,11 @@ copies AS (
 added AS (
     SELECT day, namespace, node, resource_id, persistentvolumeclaim, persistentvolume, storageclass, csi_volume_handle,
         merged_set, max(capacity_bytes) AS capacity_bytes, sum(capacity) AS capacity, sum(request) AS request,
-        sum(usage) AS usage, coalesce(max(nodes), 1) AS nodes
+        sum(usage) AS usage, greatest(max(nodes), 1) AS nodes
     FROM joined JOIN merged USING (volume_set, claim_set, node_set, namespace_set)
     GROUP BY ALL)
-SELECT day, namespace, node, resource_id, persistentvolumeclaim, persistentvolume, storageclass, labels, cost_category_id,
+SELECT day, namespace, node, resource_id, persistentvolumeclaim, persistentvolume, storageclass, labels,
+    cost_category_id,
     capacity_bytes / 1073741824 AS capacity_gigabyte,
     capacity * coalesce(copies, 1) / (86400 * day(last_day(day))) / 1073741824 AS capacity_months,
     request * coalesce(copies, 1) / nodes / (86400 * day(last_day(day))) / 1073741824 AS request_months,

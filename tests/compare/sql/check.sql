@@ -1,5 +1,6 @@
--- Compares two sets of rows as multisets. {expected} and {actual} are SELECTs over Parquet files; {text} and {numbers} are
--- the columns that must be equal and those that may differ by rounding. `differences` is left behind, empty if all is well.
+-- Compares two sets of rows as multisets. {expected} and {actual} are SELECTs over Parquet files; {text} and {numbers}
+-- are the columns that must be equal and those that may differ by rounding. `differences` is left behind, empty if all
+-- is well.
 
 CREATE TEMP TABLE expected AS {expected};
 CREATE TEMP TABLE actual AS {actual};

@@ -31,7 +31,8 @@ SELECT day, persistentvolume, count(DISTINCT node) AS nodes FROM mounts GROUP BY
 
 CREATE TEMP TABLE pods AS
 WITH lines AS (SELECT interval_start::DATE AS day, *, filtered(pod_labels) AS own FROM pod_lines WHERE node <> '')
-SELECT li.day, li.namespace, li.node, [coalesce(own[i], s.labels[i], n.labels[i]) for i in getvariable('places')] AS merged,
+SELECT li.day, li.namespace, li.node,
+    [coalesce(own[i], s.labels[i], n.labels[i]) for i in getvariable('places')] AS merged,
     written(merged) AS labels,
     max(li.resource_id) AS resource_id, max(cost_category_id) AS cost_category_id,
     coalesce(sum(pod_usage_cpu_core_seconds), 0) / 3600 AS usage_cpu,
@@ -71,9 +72,9 @@ SELECT li.day, li.namespace, m.node, m.resource_id, li.persistentvolumeclaim, li
     max(persistentvolumeclaim_capacity_bytes) / 1073741824 AS capacity_gigabyte,
     coalesce(sum(persistentvolumeclaim_capacity_byte_seconds), 0)
         / (86400 * max(day(last_day(li.day)))) / 1073741824 AS capacity_months,
-    coalesce(sum(volume_request_storage_byte_seconds), 0) / coalesce(max(v.nodes), 1)
+    coalesce(sum(volume_request_storage_byte_seconds), 0) / greatest(max(v.nodes), 1)
         / (86400 * max(day(last_day(li.day)))) / 1073741824 AS request_months,
-    coalesce(sum(persistentvolumeclaim_usage_byte_seconds), 0) / coalesce(max(v.nodes), 1)
+    coalesce(sum(persistentvolumeclaim_usage_byte_seconds), 0) / greatest(max(v.nodes), 1)
         / (86400 * max(day(last_day(li.day)))) / 1073741824 AS usage_months
 FROM lines li
 LEFT JOIN mounts m ON m.day = li.day AND m.persistentvolumeclaim = li.persistentvolumeclaim AND m.pod = li.pod

@@ -47,23 +47,13 @@ CREATE TEMP MACRO written(labels) AS
     '{' || list_aggregate(list_filter([getvariable('heads')[i] || labels[i] for i in getvariable('places')],
         lambda pair: pair IS NOT NULL), 'string_agg', ', ') || '}';
 
-CREATE TEMP VIEW pod_lines AS
-SELECT * FROM read_parquet('{data}/openshift_pod_usage_line_items/source=' || getvariable('source') || '/**/*.parquet',
+CREATE TEMP MACRO line_items(kind) AS TABLE
+SELECT * FROM read_parquet(
+    '{data}/openshift_' || kind || '_line_items/source=' || getvariable('source') || '/**/*.parquet',
     hive_partitioning = false)
 WHERE interval_start >= getvariable('range_start') AND interval_start < getvariable('range_end');
 
-CREATE TEMP VIEW storage_lines AS
-SELECT * FROM read_parquet('{data}/openshift_storage_usage_line_items/source=' || getvariable('source') || '/**/*.parquet',
-    hive_partitioning = false)
-WHERE interval_start >= getvariable('range_start') AND interval_start < getvariable('range_end')
-  AND getvariable('storage');
-
-CREATE TEMP VIEW node_label_lines AS
-SELECT * FROM read_parquet('{data}/openshift_node_labels_line_items/source=' || getvariable('source') || '/**/*.parquet',
-    hive_partitioning = false)
-WHERE interval_start >= getvariable('range_start') AND interval_start < getvariable('range_end');
-
-CREATE TEMP VIEW namespace_label_lines AS
-SELECT * FROM read_parquet('{data}/openshift_namespace_labels_line_items/source=' || getvariable('source') || '/**/*.parquet',
-    hive_partitioning = false)
-WHERE interval_start >= getvariable('range_start') AND interval_start < getvariable('range_end');
+CREATE TEMP VIEW pod_lines AS FROM line_items('pod_usage');
+CREATE TEMP VIEW storage_lines AS FROM line_items('storage_usage') WHERE getvariable('storage');
+CREATE TEMP VIEW node_label_lines AS FROM line_items('node_labels');
+CREATE TEMP VIEW namespace_label_lines AS FROM line_items('namespace_labels');

@@ -12,7 +12,8 @@ WITH per_node AS (
         max(cores) AS cores, max(node_cpu) AS node_cpu, max(memory) AS memory, max(node_memory) AS node_memory,
         max(cluster_cpu) AS cluster_cpu, max(cluster_memory) AS cluster_memory
     FROM pods LEFT JOIN roles USING (node, resource_id)
-    WHERE namespace NOT IN ('Platform unallocated', 'Worker unallocated', 'Network unattributed', 'Storage unattributed')
+    WHERE namespace NOT IN (
+        'Platform unallocated', 'Worker unallocated', 'Network unattributed', 'Storage unattributed')
     GROUP BY day, node),
 named AS (
     SELECT *, CASE WHEN role IN ('master', 'infra') THEN 'Platform unallocated'
