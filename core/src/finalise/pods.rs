@@ -37,7 +37,7 @@ pub(super) struct PodRows {
 #[derive(Debug)]
 pub(super) enum Pods {
     /// In memory.
-    Held(Finished),
+    Held(Box<Finished>),
     /// Sorted runs; a group can be in several. Where nothing can be spilled, this cannot be either.
     Spilled { runs: Vec<Run<3>>, _within: Spill },
 }
@@ -57,7 +57,7 @@ pub(super) struct Finished {
 #[derive(Debug)]
 pub(super) enum PodBlock<'a> {
     Held(&'a Interner, &'a Finished, Range<usize>),
-    Spilled(Interner, Finished),
+    Spilled(Box<(Interner, Finished)>),
 }
 
 /// Gathers usage under its merged labels, fan-out included.
@@ -79,7 +79,8 @@ pub(super) fn group(state: &mut DayState, joins: &mut Joins<'_>, fanned_out: &mu
         }
     }
     let order = sorted(names, &groups, [true; 3]);
-    Ok(Pods::Held(Finished::of(order.into_iter().map(|group| (groups.key(group), groups.value(group))))))
+    let groups = order.into_iter().map(|group| (groups.key(group), groups.value(group)));
+    Ok(Pods::Held(Box::new(Finished::of(groups))))
 }
 
 /// The same for a day that had to be spilled: block by block, and spilled again under its new keys.
@@ -150,7 +151,7 @@ impl Pods {
             Self::Spilled { runs, .. } => Box::new(Merged::of(runs)?.map(|block| {
                 let Block { names, table } = block?;
                 let finished = Finished::of(table.iter());
-                Ok(PodBlock::Spilled(names, finished))
+                Ok(PodBlock::Spilled(Box::new((names, finished))))
             })),
         })
     }
@@ -180,7 +181,7 @@ impl PodBlock<'_> {
     fn parts(&self) -> (&Interner, &Finished, Range<usize>) {
         match self {
             Self::Held(texts, finished, rows) => (texts, finished, rows.clone()),
-            Self::Spilled(texts, finished) => (texts, finished, 0..finished.keys.len()),
+            Self::Spilled(block) => (&block.0, &block.1, 0..block.1.keys.len()),
         }
     }
 
@@ -200,7 +201,7 @@ impl PodBlock<'_> {
         let keys = &finished.keys[rows.clone()];
         let of_day = |node: Sym| match self {
             Self::Held(..) => Some(node),
-            Self::Spilled(..) => names.find(texts.get(node)?),
+            Self::Spilled(_) => names.find(texts.get(node)?),
         };
         let hours = keys.iter().map(|key| of_day(key[1]).map(|node| capacity.node(node)).unwrap_or_default());
         let (core_hours, memory_hours): (Vec<f64>, Vec<f64>) =

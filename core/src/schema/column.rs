@@ -113,7 +113,7 @@ impl NumberColumn {
         let values = Some(doubles(array)?).filter(|array| array.null_count() < array.len());
         let is_ordinary = values.as_ref().is_some_and(|array| {
             // Without an early end, several values are compared at once.
-            let odd = |any: bool, value: &f64| any | !(value.abs() <= ANOMALY);
+            let odd = |any: bool, value: &f64| any | (value.abs() > ANOMALY) | value.is_nan();
             array.null_count() == 0 && !array.values().iter().fold(false, odd)
         });
         Ok(Self { values, is_ordinary })
