@@ -64,7 +64,7 @@ impl Job {
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
         let input =
             config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
-        let source = open(input.expose(), config)?;
+        let source = open(input.expose(), config, &lookups)?;
         let output = match (&config.run.output, database) {
             (Some(_), _) if args.registry => {
                 return Err(wrong(

@@ -68,9 +68,9 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
     let mut settings = args.selection.settings();
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
     let (config, _) = common.load(&settings)?;
-    let source = open(&args.input, &config)?;
     let state = runtime.block_on(async {
         let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
+        let source = open(&args.input, &config, &lookups)?;
         let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
         let fold = Arc::new(FoldConfig::new(&lookups, options)?);
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.

@@ -19,6 +19,7 @@ mod quarantine;
 mod sink;
 mod source;
 mod state_store;
+mod walk;
 
 pub use local::LocalSource;
 pub use open::{Place, StoreSettings};
