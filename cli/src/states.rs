@@ -10,10 +10,10 @@ use clap::Args;
 use daysum_core::drive;
 use daysum_core::port::{ListRequest, RunId, WriteScope};
 use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
-use daysum_io_s3::Place;
+use daysum_io_s3::{ObjectStoreSink, Place};
 
 use crate::args::{Common, Selection};
-use crate::output::Output;
+use crate::output::Writer;
 use crate::setup::{lookups_of, open, runtime, wrong};
 
 /// What to fold.
@@ -109,7 +109,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
     state.merge(PartialState::empty(Arc::new(FoldConfig::new(&lookups, options)?)))?;
     let (fold, policy) = (state.config().clone(), Policy::new(&lookups, PolicyOptions::default())?);
     let place = Place::open(&args.output, &config.s3.store())?;
-    let mut output = Output::files(place, config.run.format.parse()?);
+    let mut writer = Writer::Files(ObjectStoreSink::new(place, config.run.format.parse()?));
     let fingerprint = format!("{}-{}", fold.fingerprint(), policy.fingerprint());
     let (mut days, mut rows) = (0, 0);
     for (day, state) in state.take_days() {
@@ -123,7 +123,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
                 fingerprint: fingerprint.clone(),
                 run: RunId("finalise".to_owned()),
             };
-            runtime.block_on(output.publish(&scope, &summary))?;
+            runtime.block_on(writer.publish(&scope, &summary))?;
             days += 1;
             rows += summary.num_rows();
         }
