@@ -72,8 +72,10 @@ build() {
   cargo_wasm build -p daysum-wasm --profile wasm --locked
   local glue=$CARGO_TARGET_DIR/glue dist=wasm/dist way
   rm -rf "$glue"
+  mkdir "$glue"
+  node wasm/tools/snip.mjs "$CARGO_TARGET_DIR/$target/wasm/daysum_wasm.wasm" "$glue/snipped.wasm"
   wasm_bindgen --target web --remove-name-section --remove-producers-section --no-typescript --out-name daysum_wasm --out-dir "$glue" \
-    "$CARGO_TARGET_DIR/$target/wasm/daysum_wasm.wasm"
+    "$glue/snipped.wasm"
   node wasm/tools/factory.mjs "$glue/daysum_wasm.js" "$glue/core.js"
   rm -rf "$dist"
   mkdir -p "$dist"

@@ -66,7 +66,9 @@ impl Reading {
                 .into_iter()
                 .find(|(read, _)| read.start <= range.start && range.end <= read.end)
                 .expect("every wanted range lies in a read, and supply has seen them all");
-            bytes.slice((range.start - read.start) as usize..(range.end - read.start) as usize)
+            let part = bytes.slice((range.start - read.start) as usize..(range.end - read.start) as usize);
+            // A column that is used up slowly must not keep the bytes of its neighbours.
+            if part.len() == bytes.len() { part } else { Bytes::copy_from_slice(&part) }
         });
         let bytes = bytes.collect();
         (self.wanted, bytes)

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep};
+use daysum_core::decode::{BATCH_ROWS, ChunkStep, WindowedDecoder};
 use daysum_core::drive::{Plan, Schedule, Unit};
 use daysum_core::{
     ChunkFolder, ChunkId, Day, DayState, DaySummary, FoldConfig, Location, Lookups, PartialState, Policy,
@@ -20,6 +20,9 @@ use crate::files::{Files, FilesStep};
 use crate::options::{Purpose, RunOptions};
 use crate::reading::Reading;
 use crate::report::{DayFacts, Report};
+
+/// Bytes of a file that are held: a row group of ordinary size is read at once, a larger one by and by.
+const HELD: u64 = 8 * 1024 * 1024;
 
 /// Everything between `new Run()` and the last day.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ enum Goal {
 #[derive(Debug)]
 struct Current {
     unit: Unit,
-    decoder: ChunkDecoder,
+    decoder: WindowedDecoder,
     folder: ChunkFolder,
 }
 
@@ -132,9 +135,10 @@ impl Session {
             return Ok(());
         };
         let (ranges, bytes) = reading.finish();
-        match current.decoder.supply(ranges, bytes) {
+        let supplied = current.decoder.supply(ranges, bytes).map_err(Told::from);
+        match supplied.and_then(|()| current.check_page(self.options.memory_limit)) {
             Ok(()) => Ok(()),
-            Err(error) => self.fail(error.into()),
+            Err(told) => self.fail(told),
         }
     }
 
@@ -188,16 +192,6 @@ impl Session {
         let Some(work) = &self.work else { return Ok(()) };
         let object = &unit.object;
         let (name, row_group) = (object.meta.key.as_str(), unit.row_group.index);
-        let at = Location::object(name).row_group(row_group);
-        let needed = needed_bytes(&unit);
-        if let Some(limit) = self.options.memory_limit
-            && needed > limit
-        {
-            let message = format!(
-                "{name}, row group {row_group}: {needed} bytes are needed at once, the memory limit is {limit}"
-            );
-            return self.reject(unit, Told::new("memory", message).at(&at));
-        }
         let chunk = ChunkId {
             object: name.into(),
             version: object.meta.version.as_deref().unwrap_or_default().into(),
@@ -207,7 +201,7 @@ impl Session {
         self.file = self.files.position(name);
         // A first look need not decode more than it shows.
         let batch_rows = self.options.row_limit.map_or(BATCH_ROWS, |most| BATCH_ROWS.min(most as usize));
-        match ChunkDecoder::new(&object.footer, object.kind, row_group, batch_rows) {
+        match WindowedDecoder::new(&object.footer, object.kind, row_group, batch_rows, HELD) {
             Ok(decoder) => {
                 self.current = Some(Current { unit, decoder, folder });
                 Ok(())
@@ -343,15 +337,23 @@ impl Session {
     }
 }
 
-/// What arrives of a row group, and the largest page that it can hold: no more than its column. A page that lies
-/// about its size beyond this ends the instance.
-fn needed_bytes(unit: &Unit) -> u64 {
-    let footer = &unit.object.footer;
-    let Some(group) = footer.metadata().row_groups().get(unit.row_group.index as usize) else { return 0 };
-    let read = |name: &str| unit.object.kind.columns().iter().any(|column| column.name == name);
-    let columns = group.columns().iter().filter(|column| read(column.column_path().string().as_str()));
-    let largest = columns.map(|column| column.uncompressed_size().max(0) as u64).max();
-    unit.row_group.bytes + largest.unwrap_or(0)
+impl Current {
+    /// A page is decompressed as a whole, whatever its size.
+    fn check_page(&self, limit: Option<u64>) -> Result<(), Told> {
+        let (bytes, column) = self.decoder.largest_page();
+        match limit {
+            Some(limit) if bytes > limit => {
+                let at = self.at().column(column);
+                let message = format!("{at}: a page of {bytes} bytes is above the memory limit of {limit}");
+                Err(Told::new("memory", message).at(&at))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn at(&self) -> Location {
+        Location::object(self.unit.object.meta.key.as_str()).row_group(self.unit.row_group.index)
+    }
 }
 
 impl Goal {

@@ -112,7 +112,18 @@ test("only ranges are read, and near ones together", async () => {
   const { report } = await summarize({ name: large.name, size: large.data.length, slice });
   assert.equal(report.bytesRead, read);
   const groups = report.files[0].rowGroups;
-  assert.ok(groups > 0 && reads <= 2 + 2 * groups, `${reads} reads for ${groups} row groups of some 18 columns each`);
+  assert.ok(groups > 0 && reads <= 2 + 9 * groups, `${reads} reads for ${groups} row groups of some 18 columns each`);
+  assert.ok(report.peakMemory < 128 * 2 ** 20, `${report.peakMemory} bytes`);
+});
+
+test("a large row group is read by and by: memory does not grow with it", async () => {
+  const generated = join(scratch, "one group");
+  native("generate", "--output", generated, "--rows", "1m", "--days", "1", "--row-group-rows", "2000000");
+  const [{ path, name }] = filesBelow(generated).filter(({ name }) => name.includes("pod_usage"));
+  const { report } = await summarize({ name, data: await openAsBlob(path) });
+  const [file] = report.files;
+  assert.ok(file.rowGroups === 1 && file.rows > 900_000, JSON.stringify(file));
+  assert.ok(report.bytesRead > 60 * 2 ** 20, `${report.bytesRead} bytes are in the group`);
   assert.ok(report.peakMemory < 128 * 2 ** 20, `${report.peakMemory} bytes`);
 });
 

@@ -31,7 +31,9 @@
 
 mod chunk;
 mod footer;
+mod page_header;
 mod pieces;
+mod windows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -40,6 +42,7 @@ use parquet::errors::ParquetError;
 pub use chunk::{ChunkDecoder, ChunkStep};
 pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
 pub use pieces::PiecewiseDecoder;
+pub use windows::WindowedDecoder;
 
 use crate::error::{Error, Location, Result};
 

@@ -149,7 +149,7 @@ impl RowGroups for Group<'_> {
 }
 
 /// The pages of the one column chunk there is.
-struct Pages(Option<Box<dyn PageReader>>);
+pub(super) struct Pages(pub(super) Option<Box<dyn PageReader>>);
 
 impl Iterator for Pages {
     type Item = Result<Box<dyn PageReader>, ParquetError>;

@@ -2,39 +2,16 @@
 //
 // The table is node labels: interval_start, node, node_labels; every column is required, so pages hold values only.
 
+import { gzipSync } from "node:zlib";
+
+import { BINARY, get, I32, I64, LIST, parse, set, STRUCT, struct, varint } from "./thrift.mjs";
+
 export const SNAPPY = 1;
+export const GZIP = 2;
 export const ZSTD = 6;
+export const LZ4 = 7;
 const PLAIN = 0;
 const RLE_DICTIONARY = 8;
-
-/** Thrift's compact protocol: fields as [number, kind, value], in order. */
-const I32 = 5, I64 = 6, BINARY = 8, LIST = 9, STRUCT = 12;
-
-function varint(value) {
-  const bytes = [];
-  let rest = BigInt(value);
-  for (; rest >= 0x80n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
-  return [...bytes, Number(rest)];
-}
-const zigzag = (value) => varint((BigInt(value) << 1n) ^ (BigInt(value) >> 63n));
-
-function write(kind, value) {
-  if (kind === I32 || kind === I64) return zigzag(value);
-  if (kind === BINARY) return [...varint(Buffer.byteLength(value)), ...Buffer.from(value)];
-  if (kind === STRUCT) return struct(value);
-  const [of, items] = value;
-  return [0xf0 | of, ...varint(items.length), ...items.flatMap((item) => write(of, item))];
-}
-
-function struct(fields) {
-  let last = 0;
-  const bytes = fields.flatMap(([number, kind, value]) => {
-    const head = ((number - last) << 4) | kind;
-    last = number;
-    return [head, ...write(kind, value)];
-  });
-  return [...bytes, 0];
-}
 
 /** One page with its header; `uncompressed` may be a lie. */
 export function page({ kind = 0, values, encoding = PLAIN, bytes, uncompressed }) {
@@ -75,21 +52,41 @@ export function file({ rows, codec, columns }) {
       ? [[1, I32, 2], [3, I32, 0], [4, BINARY, name], [6, I32, 9]]
       : [[1, I32, 6], [3, I32, 0], [4, BINARY, name], [6, I32, 0]],
   );
-  const footer = Buffer.from(
-    struct([
-      [1, I32, 1],
-      [2, LIST, [STRUCT, [[[4, BINARY, "schema"], [5, I32, columns.length]], ...leaves]]],
-      [3, I64, rows],
-      [4, LIST, [STRUCT, [[[1, LIST, [STRUCT, chunks]], [2, I64, at], [3, I64, rows]]]]],
-    ]),
-  );
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(footer.length);
-  return new Uint8Array(Buffer.concat([...parts, footer, length, Buffer.from("PAR1")]));
+  const footer = struct([
+    [1, I32, 1],
+    [2, LIST, [STRUCT, [[[4, BINARY, "schema"], [5, I32, columns.length]], ...leaves]]],
+    [3, I64, rows],
+    [4, LIST, [STRUCT, [[[1, LIST, [STRUCT, chunks]], [2, I64, at], [3, I64, rows]]]]],
+  ]);
+  return new Uint8Array(Buffer.concat([...parts, tail(footer)]));
 }
 
-/** A zstd frame of zeros: blocks that say "this byte, 128 KiB times". */
-export function zstdZeros(size) {
+/** What `size` zeros become at best, by codec. */
+export const zerosIn = {
+  [SNAPPY]: snappyZeros,
+  [GZIP]: (size) => gzipSync(Buffer.alloc(size), { level: 9 }),
+  [ZSTD]: zstdZeros,
+  [LZ4]: lz4Zeros,
+};
+
+/** A zero, then "the last byte, 64 times" again and again. */
+function snappyZeros(size) {
+  const copies = Math.ceil((size - 1) / 64);
+  const bytes = Buffer.alloc(3 * copies, Buffer.from([(63 << 2) | 2, 1, 0]));
+  bytes[bytes.length - 3] = ((size - 2) % 64 << 2) | 2;
+  return Buffer.concat([Buffer.from(varint(size)), Buffer.from([0, 0]), bytes]);
+}
+
+/** A zero, "the last byte, some million times", and the last bytes as they are, which LZ4 wants. */
+function lz4Zeros(size) {
+  const repeated = size - 1 - 12 - 4 - 15;
+  const length = Buffer.alloc(Math.floor(repeated / 255) + 1, 255);
+  length[length.length - 1] = repeated % 255;
+  return Buffer.concat([Buffer.from([0x1f, 0, 1, 0]), length, Buffer.from([0xc0, ...Buffer.alloc(12)])]);
+}
+
+/** A zstd frame of blocks that say "this byte, 128 KiB times". */
+function zstdZeros(size) {
   const frame = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0xa0])]; // single segment, content size in four bytes
   const head = Buffer.alloc(4);
   head.writeUInt32LE(size);
@@ -126,8 +123,57 @@ export function repeated(rows, labels = "{}") {
 }
 
 /** Columns whose pages say that they are `told` bytes long when they are decompressed; they hold `held` zeros. */
-export function zeros({ rows, held, told, footer = told }) {
-  const bytes = zstdZeros(held);
+export function zeros({ rows, held, told, footer = told, codec = ZSTD }) {
+  const bytes = zerosIn[codec](held);
   const column = (name) => ({ name, data: page({ values: rows, bytes, uncompressed: told }), uncompressed: footer });
-  return file({ rows, codec: ZSTD, columns: ["interval_start", "node", "node_labels"].map(column) });
+  return file({ rows, codec, columns: ["interval_start", "node", "node_labels"].map(column) });
+}
+
+/** A file in parts that can be changed: its footer, and the pages of every column chunk. */
+export function take(bytes) {
+  const length = Buffer.from(bytes.slice(-8, -4)).readUInt32LE();
+  const footerAt = bytes.length - 8 - length;
+  const footer = parse(bytes, footerAt).fields;
+  const chunks = get(footer, 4)[1].flatMap((group, rowGroup) =>
+    get(group, 1)[1].map((chunk, position) => {
+      const facts = get(chunk, 3);
+      const pages = [];
+      let at = Math.min(...[get(facts, 9), get(facts, 11)].filter((offset) => offset !== undefined));
+      for (const end = at + get(facts, 7); at < end; ) {
+        const { fields: header, end: bodyAt } = parse(bytes, at);
+        const next = bodyAt + get(header, 3);
+        pages.push({ at, bodyAt, end: next, header, body: bytes.subarray(bodyAt, next) });
+        at = next;
+      }
+      return { rowGroup, position, column: String(get(facts, 3)[1].at(-1)), pages };
+    }),
+  );
+  return { footer, footerAt, chunks };
+}
+
+/** The file again, with all its offsets and sizes as they are now. */
+export function assemble({ footer, chunks }) {
+  const parts = [Buffer.from("PAR1")];
+  let at = 4;
+  for (const { rowGroup, position, pages } of chunks) {
+    const start = at;
+    const facts = [4, rowGroup, 1, position, 3];
+    const found = {};
+    for (const { header, body } of pages) {
+      found[get(header, 1) === 2 ? 11 : 9] ??= at;
+      const head = Buffer.from(struct(header));
+      parts.push(head, body);
+      at += head.length + body.length;
+    }
+    for (const [field, offset] of Object.entries(found)) footer = set(footer, [...facts, Number(field)], offset);
+    footer = set(footer, [...facts, 7], at - start);
+  }
+  return new Uint8Array(Buffer.concat([...parts, tail(struct(footer))]));
+}
+
+/** The end of a file. */
+export function tail(footer) {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(footer.length);
+  return Buffer.concat([Buffer.from(footer), length, Buffer.from("PAR1")]);
 }

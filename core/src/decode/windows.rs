@@ -1,0 +1,378 @@
+//! One row group, a window of every column at a time, without reading: whoever drives it supplies the bytes.
+//!
+//! ```text
+//! column chunk  |== held ==|    step: every column holds the pages of the next rows -> Batch
+//!               | page | pa|ge        one does not                                  -> Need, one range a column
+//! ```
+//!
+//! This is [`ChunkDecoder`](super::ChunkDecoder)'s conversation in the memory of
+//! [`PiecewiseDecoder`](super::PiecewiseDecoder): a browser can neither hold a large row group nor block on a read.
+//!
+//! The surprise worth knowing: page headers are read here, before parquet's reader sees them. So what a page claims
+//! is compared with what the footer claims before anything is allocated for it.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Debug};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::column::page::PageIterator;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
+
+use super::chunk::ChunkStep;
+use super::footer::Footer;
+use super::page_header::{NoHeader, PageHeader};
+use super::pieces::Pages;
+use super::{guarded, unreadable};
+use crate::error::{Error, Location, Result};
+use crate::schema::FactKind;
+
+/// No column reads less at a time: small ones are read whole, together with their neighbours.
+const LEAST: u64 = 512 * 1024;
+/// Page headers are shorter than this, unless they hold statistics of long texts.
+const HEADER: u64 = 1024;
+
+/// Decodes one row group. Call [`step`](Self::step) until it is done.
+pub struct WindowedDecoder {
+    at: Location,
+    rows: u64,
+    batch_rows: usize,
+    delivered: u64,
+    columns: Vec<Column>,
+    inner: ParquetRecordBatchReader,
+}
+
+impl Debug for WindowedDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // parquet's reader says nothing of itself.
+        f.debug_struct("WindowedDecoder").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl WindowedDecoder {
+    /// A decoder for the columns that `kind` reads of one row group, which holds about `memory` bytes of the file;
+    /// pages larger than their share of it are held whole.
+    pub fn new(
+        footer: &Footer,
+        kind: FactKind,
+        row_group: u32,
+        batch_rows: usize,
+        memory: u64,
+    ) -> Result<Self> {
+        kind.check(footer.object(), footer.schema())?;
+        let at = Location::object(footer.object().clone()).row_group(row_group);
+        let group = footer.metadata().row_group(row_group as usize);
+        let read: Vec<usize> = footer.read_columns(kind).collect();
+        let length = |column: &ColumnChunkMetaData| column.byte_range().1;
+        let all: u64 = read.iter().map(|&column| length(group.column(column))).sum();
+        // Not as usize, which a browser's is too small for: a lie must not wrap around to the truth.
+        let rows = group.num_rows().max(0) as u64;
+        let columns: Vec<Column> = read
+            .iter()
+            .map(|&column| {
+                let chunk = group.column(column);
+                let share = u128::from(memory) * u128::from(length(chunk)) / u128::from(all.max(1));
+                Column::new(chunk, u64::try_from(share).unwrap_or(u64::MAX).max(LEAST))
+            })
+            .collect();
+        let held = read.iter().copied().zip(columns.iter().map(|column| column.held.clone())).collect();
+        let group = Group { metadata: footer.metadata(), row_group: row_group as usize, held };
+        let schema = group.metadata.file_metadata().schema_descr();
+        let mask = ProjectionMask::roots(schema, read);
+        let inner = footer.reader().and_then(|reader| {
+            parquet_to_arrow_field_levels(schema, mask, Some(reader.schema().fields()))
+                .and_then(|levels| {
+                    ParquetRecordBatchReader::try_new_with_row_groups(
+                        &levels,
+                        &group,
+                        batch_rows.max(1),
+                        None,
+                    )
+                })
+                .map_err(|error| unreadable(at.clone(), &error))
+        })?;
+        Ok(Self { at, rows, batch_rows: batch_rows.max(1), delivered: 0, columns, inner })
+    }
+
+    /// What to do next.
+    pub fn step(&mut self) -> Result<ChunkStep> {
+        if self.delivered >= self.rows {
+            return Ok(ChunkStep::Done);
+        }
+        let target = self.rows.min(self.delivered + self.batch_rows as u64);
+        let mut lacking = false;
+        for column in self.columns.iter().filter(|column| column.rows < target) {
+            if column.is_whole() {
+                return Err(column.lie(&self.at, "its pages hold fewer rows than the footer says"));
+            }
+            lacking = true;
+        }
+        if lacking {
+            // Those that will need more soon read along: one round of requests instead of one for each.
+            let columns = self.columns.iter().filter(|column| column.rows < target || column.is_low());
+            return Ok(ChunkStep::Need(columns.map(Column::next_range).collect()));
+        }
+        let batch = guarded(&self.at, || self.inner.next())?
+            .ok_or_else(|| "its pages hold fewer rows than the footer says".to_owned())
+            .and_then(|batch| batch.map_err(|error| error.to_string()))
+            .map_err(|reason| Error::Format { at: Box::new(self.at.clone()), reason })?;
+        self.delivered += batch.num_rows() as u64;
+        Ok(ChunkStep::Batch(batch))
+    }
+
+    /// Hands over the bytes of the ranges that `step` asked for.
+    pub fn supply(&mut self, ranges: Vec<Range<u64>>, bytes: Vec<Bytes>) -> Result<()> {
+        for (range, bytes) in ranges.into_iter().zip(bytes) {
+            let column = self.columns.iter_mut().find(|column| column.is_next(range.start));
+            column.expect("step asked for the range, for one of the columns").supply(bytes, &self.at)?;
+        }
+        Ok(())
+    }
+
+    /// The largest page so far, as its header says, and its column: it is decompressed as a whole.
+    pub fn largest_page(&self) -> (u64, &str) {
+        let columns = self.columns.iter().map(|column| (column.largest_page, column.name.as_str()));
+        columns.rev().max_by_key(|(bytes, _)| *bytes).unwrap_or_default()
+    }
+}
+
+/// A column chunk, and how much of it is known.
+#[derive(Debug)]
+struct Column {
+    name: String,
+    held: Arc<Held>,
+    window: u64,
+    /// Where the held bytes end, and where the chunk does.
+    held_end: u64,
+    end: u64,
+    /// Where the next page starts, of which not everything is held, and where it ends if that is known.
+    next: u64,
+    next_end: u64,
+    /// Rows of the pages that are held, or were.
+    rows: u64,
+    largest_page: u64,
+    /// What the footer says of the chunk.
+    told_rows: u64,
+    told_bytes: u64,
+}
+
+impl Column {
+    fn new(chunk: &ColumnChunkMetaData, window: u64) -> Self {
+        let (start, length) = chunk.byte_range();
+        Self {
+            name: chunk.column_path().string(),
+            held: Arc::new(Held { end: start + length, parts: Mutex::default() }),
+            window,
+            held_end: start,
+            end: start + length,
+            next: start,
+            next_end: start,
+            rows: 0,
+            largest_page: 0,
+            told_rows: chunk.num_values().max(0) as u64,
+            told_bytes: chunk.uncompressed_size().max(0) as u64,
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.held_end == self.end
+    }
+
+    fn is_low(&self) -> bool {
+        !self.is_whole() && self.held_end - self.next < self.window / 2
+    }
+
+    fn is_next(&self, start: u64) -> bool {
+        self.held_end == start && !self.is_whole()
+    }
+
+    fn next_range(&self) -> Range<u64> {
+        self.held_end..self.end.min(self.next_end.max(self.held_end + self.window))
+    }
+
+    fn supply(&mut self, bytes: Bytes, at: &Location) -> Result<()> {
+        let start = self.held_end;
+        self.held_end += bytes.len() as u64;
+        self.held.push(start, bytes);
+        while self.next < self.held_end {
+            let header = match self.header() {
+                Ok(header) => header,
+                Err(NoHeader::Short) if !self.is_whole() => break,
+                Err(_) => return Err(self.lie(at, "there is no page where one must begin")),
+            };
+            self.next_end = self.check(header, at)?;
+            if self.next_end > self.held_end {
+                break;
+            }
+            self.next = self.next_end;
+            self.rows += if header.dictionary { 0 } else { header.values as u64 };
+        }
+        Ok(())
+    }
+
+    /// The header of the next page. Few are longer than their first look.
+    fn header(&self) -> Result<PageHeader, NoHeader> {
+        let mut look = HEADER;
+        loop {
+            let bytes = self.held.from(self.next, look).joined();
+            match PageHeader::read(&bytes) {
+                Err(NoHeader::Short) if bytes.len() as u64 == look => look *= 64,
+                header => return header,
+            }
+        }
+    }
+
+    /// Where the page of this header ends, if what it says can be.
+    fn check(&mut self, header: PageHeader, at: &Location) -> Result<u64> {
+        let sizes = [header.compressed, header.uncompressed, header.values].map(u64::try_from);
+        let [Ok(compressed), Ok(uncompressed), Ok(values)] = sizes else {
+            return Err(self.lie(at, "a page has negative sizes"));
+        };
+        let end = self.next + header.length as u64 + compressed;
+        if end > self.end {
+            return Err(self.lie(at, "a page reaches beyond its column"));
+        }
+        if uncompressed > self.told_bytes {
+            return Err(self.lie(at, "a page claims more bytes than the footer says of its column"));
+        }
+        // No value of a dictionary is smaller than a byte.
+        let most = if header.dictionary { uncompressed } else { self.told_rows - self.rows };
+        if values > most {
+            return Err(self.lie(at, "a page claims more values than there can be"));
+        }
+        self.largest_page = self.largest_page.max(uncompressed);
+        Ok(end)
+    }
+
+    fn lie(&self, at: &Location, reason: &str) -> Error {
+        let at = Box::new(at.clone().column(self.name.as_str()));
+        Error::Format { at, reason: reason.to_owned() }
+    }
+}
+
+/// The bytes of a column that are in memory, in parts that follow each other.
+#[derive(Debug)]
+struct Held {
+    /// Where the column chunk ends.
+    end: u64,
+    parts: Mutex<VecDeque<(u64, Bytes)>>,
+}
+
+impl Held {
+    fn parts(&self) -> MutexGuard<'_, VecDeque<(u64, Bytes)>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, start: u64, bytes: Bytes) {
+        self.parts().push_back((start, bytes));
+    }
+
+    /// At most `length` bytes from `start`, as many as are held.
+    fn from(&self, start: u64, length: u64) -> Parts {
+        let mut wanted = start..start.saturating_add(length);
+        let mut found = VecDeque::new();
+        for (from, bytes) in self.parts().iter() {
+            let end = from + bytes.len() as u64;
+            if (*from..end).contains(&wanted.start) && !wanted.is_empty() {
+                let taken = wanted.start - from..wanted.end.min(end) - from;
+                wanted.start += taken.end - taken.start;
+                found.push_back(bytes.slice(taken.start as usize..taken.end as usize));
+            }
+        }
+        Parts(found)
+    }
+
+    /// Nothing before `start` is asked for again.
+    fn drop_until(&self, start: u64) {
+        let mut parts = self.parts();
+        while parts.front().is_some_and(|(from, bytes)| from + bytes.len() as u64 <= start) {
+            parts.pop_front();
+        }
+    }
+}
+
+impl Length for Held {
+    fn len(&self) -> u64 {
+        self.end
+    }
+}
+
+impl ChunkReader for Held {
+    type T = Parts;
+
+    fn get_read(&self, start: u64) -> Result<Parts, ParquetError> {
+        Ok(self.from(start, self.end))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let bytes = self.from(start, length as u64).joined();
+        if bytes.len() != length {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} are not there")));
+        }
+        self.drop_until(start + length as u64);
+        Ok(bytes)
+    }
+}
+
+/// Bytes that follow each other.
+struct Parts(VecDeque<Bytes>);
+
+impl Parts {
+    fn joined(mut self) -> Bytes {
+        if self.0.len() == 1 {
+            return self.0.pop_front().unwrap_or_default();
+        }
+        self.0.iter().flatten().copied().collect()
+    }
+}
+
+impl Read for Parts {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Some(first) = self.0.front_mut() else { return Ok(0) };
+        let taken = into.len().min(first.len());
+        into[..taken].copy_from_slice(&first.split_to(taken));
+        if first.is_empty() {
+            self.0.pop_front();
+        }
+        Ok(taken)
+    }
+}
+
+/// One row group, as parquet's reader wants to see it.
+struct Group<'a> {
+    metadata: &'a ParquetMetaData,
+    row_group: usize,
+    /// The columns that are read, by their positions.
+    held: Vec<(usize, Arc<Held>)>,
+}
+
+impl RowGroups for Group<'_> {
+    fn num_rows(&self) -> usize {
+        self.metadata.row_group(self.row_group).num_rows().max(0) as usize
+    }
+
+    fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>, ParquetError> {
+        let held = self.held.iter().find(|(position, _)| *position == column).map(|(_, held)| held.clone());
+        let held = held.ok_or_else(|| ParquetError::General(format!("column {column} is not read")))?;
+        let chunk = self.metadata.row_group(self.row_group).column(column);
+        let pages = SerializedPageReader::new(held, chunk, self.num_rows(), None)?;
+        Ok(Box::new(Pages(Some(Box::new(pages)))))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(std::iter::once(self.metadata.row_group(self.row_group)))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests;

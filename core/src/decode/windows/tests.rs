@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::compute::concat_batches;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use proptest::prelude::*;
+
+use super::*;
+use crate::decode::{ChunkDecoder, FooterDecoder, FooterStep};
+use crate::port::ObjectMeta;
+
+/// Node labels: few nodes, labels that are all different, and a column that is not read between them.
+fn file(rows: usize, page_rows: usize, page_bytes: usize, version: WriterVersion) -> Bytes {
+    let rows = 0..rows;
+    let columns: [(&str, ArrayRef); 4] = [
+        (
+            "interval_start",
+            Arc::new(
+                rows.clone().map(|row| Some(row as i64 * 3_600_000)).collect::<TimestampMillisecondArray>(),
+            ),
+        ),
+        (
+            "node",
+            Arc::new(
+                rows.clone()
+                    .map(|row| (row % 5 > 0).then(|| format!("node-{}", row % 3)))
+                    .collect::<StringArray>(),
+            ),
+        ),
+        ("unread", Arc::new(rows.clone().map(|row| row as f64).collect::<Float64Array>())),
+        (
+            "node_labels",
+            Arc::new(rows.map(|row| Some(format!("{{\"app\": \"{row}\"}}"))).collect::<StringArray>()),
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))
+        .expect("columns of one length");
+    let properties = WriterProperties::builder()
+        .set_writer_version(version)
+        .set_compression(Compression::SNAPPY)
+        .set_data_page_row_count_limit(page_rows)
+        .set_data_page_size_limit(page_bytes)
+        .set_write_batch_size(7)
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("a writer");
+    writer.write(&batch).expect("rows");
+    writer.into_inner().expect("a file").into()
+}
+
+fn footer(file: &Bytes) -> Footer {
+    let object = ObjectMeta { key: "nodes.parquet".into(), size: file.len() as u64, ..ObjectMeta::default() };
+    let mut decoder = FooterDecoder::new(&object).expect("bytes");
+    loop {
+        match decoder.step().expect("a footer") {
+            FooterStep::Need(ranges) => {
+                let bytes = cut(file, &ranges);
+                decoder.supply(ranges, bytes).expect("what was asked for");
+            }
+            FooterStep::Done(footer) => return *footer,
+        }
+    }
+}
+
+fn cut(file: &Bytes, ranges: &[Range<u64>]) -> Vec<Bytes> {
+    ranges.iter().map(|range| file.slice(range.start as usize..range.end as usize)).collect()
+}
+
+/// Every batch, and how many rounds of reads there were.
+fn read(
+    file: &Bytes,
+    mut step: impl FnMut(Option<(Vec<Range<u64>>, Vec<Bytes>)>) -> Result<ChunkStep>,
+) -> (Vec<RecordBatch>, usize) {
+    let (mut batches, mut reads, mut supplied) = (Vec::new(), 0, None);
+    loop {
+        match step(supplied.take()).expect("an honest file") {
+            ChunkStep::Need(ranges) => {
+                reads += 1;
+                let bytes = cut(file, &ranges);
+                supplied = Some((ranges, bytes));
+            }
+            ChunkStep::Batch(batch) => batches.push(batch),
+            ChunkStep::Done => return (batches, reads),
+        }
+    }
+}
+
+fn windowed(file: &Bytes, batch_rows: usize, memory: u64) -> (Vec<RecordBatch>, usize) {
+    let footer = footer(file);
+    let mut decoder =
+        WindowedDecoder::new(&footer, FactKind::NodeLabels, 0, batch_rows, memory).expect("a decoder");
+    read(file, |supplied| {
+        if let Some((ranges, bytes)) = supplied {
+            decoder.supply(ranges, bytes)?;
+        }
+        decoder.step()
+    })
+}
+
+fn at_once(file: &Bytes, batch_rows: usize) -> Vec<RecordBatch> {
+    let footer = footer(file);
+    let mut decoder = ChunkDecoder::new(&footer, FactKind::NodeLabels, 0, batch_rows).expect("a decoder");
+    read(file, |supplied| {
+        if let Some((ranges, bytes)) = supplied {
+            decoder.supply(ranges, bytes)?;
+        }
+        decoder.step()
+    })
+    .0
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever the pages and the batches are, the rows are those of the decoder that holds a row group whole.
+    #[test]
+    fn windows_give_the_same_rows(
+        rows in 1_usize..2_000,
+        page_rows in 1_usize..500,
+        page_bytes in 10_usize..5_000,
+        batch_rows in 1_usize..700,
+        newer in any::<bool>(),
+    ) {
+        let version = if newer { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 };
+        let file = file(rows, page_rows, page_bytes, version);
+        let (batches, _) = windowed(&file, batch_rows, 1);
+        prop_assert_eq!(batches, at_once(&file, batch_rows));
+    }
+}
+
+#[test]
+fn a_large_row_group_is_read_by_and_by() {
+    let file = file(150_000, 1_000, 1 << 20, WriterVersion::PARQUET_1_0);
+    assert!(file.len() as u64 > 3 * LEAST, "{} bytes", file.len());
+    let (batches, reads) = windowed(&file, 1_000, 1);
+    assert!(reads > 1, "{reads} reads");
+    let schema = batches[0].schema();
+    let rows = |batches: &[RecordBatch]| concat_batches(&schema, batches).expect("one schema").num_rows();
+    assert_eq!(rows(&batches), 150_000);
+    assert_eq!(windowed(&file, 1_000, u64::MAX).1, 1, "one that fits is read at once");
+}
+
+#[test]
+fn pages_that_are_no_pages_are_named_by_column() {
+    let file = file(100, 10, 1 << 20, WriterVersion::PARQUET_1_0);
+    let footer = footer(&file);
+    let mut decoder = WindowedDecoder::new(&footer, FactKind::NodeLabels, 0, 10, 1).expect("a decoder");
+    let ChunkStep::Need(ranges) = decoder.step().expect("a first step") else {
+        panic!("nothing is held yet")
+    };
+    let zeros = ranges.iter().map(|range| vec![0; (range.end - range.start) as usize].into()).collect();
+    let error = decoder.supply(ranges, zeros).expect_err("zeros are no pages");
+    let at = error.location().expect("a place");
+    assert_eq!((error.code(), at.row_group, at.column.is_some()), ("format", Some(0), true), "{error}");
+}
