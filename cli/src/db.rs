@@ -131,7 +131,8 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
         }
         let lines = entries.iter().map(|entry| {
             let days: Vec<String> = entry.days.iter().map(ToString::to_string).collect();
-            format!("{}  holds back {}\n  {}", entry.object, days.join(" "), entry.reason)
+            // A key can hold what a terminal obeys; reasons have been made harmless.
+            format!("{}  holds back {}\n  {}", entry.object.escape_debug(), days.join(" "), entry.reason)
         });
         Ok(lines.chain([format!("{} objects", entries.len())]).collect::<Vec<_>>().join("\n"))
     })

@@ -61,6 +61,40 @@ impl Scene {
         ))
     }
 
+    /// Somebody who holds the ledger's row of the first day, until they are let go.
+    fn hold_first_day(&self) -> Child {
+        let hold = format!(
+            "BEGIN; SELECT FROM {SCHEMA}.daysum_ledger WHERE usage_day = '{FIRST}' FOR UPDATE; SELECT pg_sleep(600)"
+        );
+        let holder = Command::new(binary("psql"))
+            .args(["-Xq", "-d", &self.url, "-c", &hold])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("psql runs");
+        wait_until("the holder", || self.sessions("wait_event = 'PgSleep'") == "1");
+        holder
+    }
+
+    fn let_go(&self, mut holder: Child) {
+        self.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event = 'PgSleep'",
+        );
+        holder.wait().expect("it was ended");
+    }
+
+    fn wait_for_a_waiting_writer(&self) {
+        wait_until("the writer of the first day", || self.sessions("wait_event_type = 'Lock'") == "1");
+    }
+
+    /// How many sessions of this database are like that.
+    fn sessions(&self, like: &str) -> String {
+        self.sql(&format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {like}"
+        ))
+    }
+
     /// Makes every insertion of rows of the first day fail with this code.
     fn refuse_first_day(&self, code: &str) {
         self.sql(&format!(
@@ -72,6 +106,11 @@ impl Scene {
                  FOR EACH ROW EXECUTE FUNCTION refuse()"
         ));
     }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
 }
 
 fn ends(child: Child, code: i32) -> String {
@@ -106,27 +145,13 @@ fn a_day_that_waits_does_not_keep_the_others() {
     let scene = Scene::new();
     DAYSUM.ends(0, &scene.run("old", "2"));
     let before = scene.published();
-    let hold = format!(
-        "BEGIN; SELECT FROM {SCHEMA}.daysum_ledger WHERE usage_day = '{FIRST}' FOR UPDATE; SELECT pg_sleep(600)"
-    );
-    let mut holder = Command::new(binary("psql"))
-        .args(["-Xq", "-d", &scene.url, "-c", &hold])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("psql runs");
-    let sessions = "pg_stat_activity WHERE datname = current_database()";
-    let asleep = format!("SELECT count(*) FROM {sessions} AND wait_event = 'PgSleep'");
-    wait_until("the holder", || scene.sql(&asleep) == "1");
-
+    let holder = scene.hold_first_day();
     let child = scene.start("new", "2");
     let new = || scene.published().iter().filter(|day| day.ends_with("|new")).count();
     wait_until("the other days", || new() == DAYS as usize - 1);
-    let waiting = format!("SELECT count(*) FROM {sessions} AND wait_event_type = 'Lock'");
-    wait_until("the writer of the first day", || scene.sql(&waiting) == "1");
+    scene.wait_for_a_waiting_writer();
     assert_eq!(scene.published()[0], before[0], "the day that is not committed is the old one");
-    scene.sql(&format!("SELECT pg_terminate_backend(pid) FROM {sessions} AND wait_event = 'PgSleep'"));
-    holder.wait().expect("it was ended");
+    scene.let_go(holder);
     ends(child, 0);
     let all_new: Vec<String> = before.iter().map(|day| day.replace("|old", "|new")).collect();
     assert_eq!(scene.published(), all_new);
@@ -192,4 +217,51 @@ fn two_runs_of_several_writers_take_turns_day_by_day() {
             "{after:?}"
         );
     }
+}
+
+/// T-04: what was not committed is rolled back, and the next run does the rest.
+#[test]
+fn a_run_that_is_told_to_end_leaves_whole_days_and_no_session() {
+    let scene = Scene::new();
+    DAYSUM.ends(0, &scene.run("old", "2"));
+    let before = scene.published();
+    let holder = scene.hold_first_day();
+    let mut child = scene.start("new", "2");
+    scene.wait_for_a_waiting_writer();
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().expect("it ends").code(), None, "the signal ends it");
+    scene.let_go(holder);
+    wait_until("the end of every session", || scene.sessions("application_name = 'daysum'") == "0");
+    let renamed: Vec<String> = before.iter().map(|day| day.replace("|old", "|new")).collect();
+    let after = scene.published();
+    assert_eq!(after[0], before[0]);
+    let whole = after.iter().zip(&before).zip(&renamed).all(|((day, old), new)| day == old || day == new);
+    assert!(whole, "{after:?}");
+    DAYSUM.ends(0, &scene.run("new", "2"));
+    assert_eq!(scene.published(), renamed);
+}
+
+/// T-05: a run that is stopped in the middle of a day loses it to another one, and does it again when it wakes up.
+#[test]
+fn a_run_that_sleeps_past_its_limit_gives_way() {
+    let scene = Scene::new();
+    DAYSUM.ends(0, &scene.run("old", "1"));
+    let holder = scene.hold_first_day();
+    let limit = [("DAYSUM_POSTGRESQL_STATEMENT_TIMEOUT", "2".to_owned())];
+    let sleeper = DAYSUM
+        .command(&scene.run("sleeper", "1"), &limit)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command was built for this test");
+    scene.wait_for_a_waiting_writer();
+    signal(&sleeper, "-STOP");
+    scene.let_go(holder);
+    DAYSUM.ends(0, &scene.run("other", "2"));
+    let others = scene.published();
+    assert!(others.iter().all(|day| day.ends_with("|other")), "{others:?}");
+    signal(&sleeper, "-CONT");
+    let said = ends(sleeper, 0);
+    assert!(said.contains("trying again"), "{said}");
+    let renamed: Vec<String> = others.iter().map(|day| day.replace("|other", "|sleeper")).collect();
+    assert_eq!(scene.published(), renamed);
 }

@@ -156,7 +156,7 @@ pub enum Error {
         vanished: bool,
     },
     /// Something below a port failed.
-    #[error("{port}: {operation} failed: {source}")]
+    #[error("{port}: {operation} failed: {source}", operation = operation.escape_debug())]
     Port {
         /// `source`, `sink`, `state store`, …
         port: &'static str,
@@ -227,6 +227,11 @@ impl Error {
     }
 
     /// An error of the `port` that an adapter implements.
+    ///
+    /// ```
+    /// let error = daysum_core::Error::port("source", "read a\nb", false, "refused");
+    /// assert_eq!(error.to_string(), r"source: read a\nb failed: refused");
+    /// ```
     pub fn port(
         port: &'static str,
         operation: impl Into<String>,

@@ -68,7 +68,7 @@ impl ObjectStoreSource {
     fn path(&self, key: &str) -> Result<Path> {
         let prefix = self.place.prefix.as_ref();
         let whole = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}/{key}") };
-        Path::parse(whole).map_err(|error| Error::port("source", format!("read {key:?}"), false, error))
+        Path::parse(whole).map_err(|error| Error::port("source", format!("read {key}"), false, error))
     }
 
     async fn fetch(&self, path: &Path, object: &ObjectMeta, range: Range<u64>) -> Result<Bytes> {

@@ -51,6 +51,12 @@ fn memory() {
 #[test]
 fn a_directory() {
     let kept = directory();
+    // Neither to a file elsewhere nor round in a circle (T-71): what links lead to is not listed.
+    let elsewhere = directory();
+    for (to, name) in [("top.parquet", "linked.parquet"), ("a", "a/linked")] {
+        std::os::unix::fs::symlink(elsewhere.path().join(to), kept.path().join(name)).expect("a link");
+    }
+    std::os::unix::fs::symlink(kept.path(), kept.path().join("a/c/round")).expect("a link");
     block_on(conformance::source(&LocalSource::new(kept.path()).expect("a directory"), &objects()));
 }
 

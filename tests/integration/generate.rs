@@ -8,7 +8,8 @@ use daysum_core::Lookups;
 use daysum_tests::compare::{Precision, assert_same};
 use daysum_tests::engine::{InputFile, engines};
 
-fn files(root: &Path) -> Vec<InputFile> {
+/// Every Parquet file below a directory, by key.
+pub(crate) fn files(root: &Path) -> Vec<InputFile> {
     let mut found = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {

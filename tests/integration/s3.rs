@@ -1,5 +1,8 @@
 //! io-s3 on real servers: s3s-fs in this process with faults, and in CI Ceph's gateway.
 
+use std::num::NonZeroUsize;
+
+use daysum::synth::{self, Shape};
 use daysum_core::port::{ListRequest, RunId, Sink, Source, WriteScope};
 use daysum_core::rows::{RowsDigest, RowsFormat};
 use daysum_core::{Lookups, Result, drive};
@@ -13,6 +16,8 @@ use tokio::runtime::Runtime;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+
+use crate::generate;
 
 fn summarise(runtime: &Runtime, place: Place, lookups: &Lookups) -> Result<RecordBatch> {
     let source = ObjectStoreSource::new(place);
@@ -133,6 +138,33 @@ fn only_the_needed_column_chunks_are_fetched() {
         sent.bytes,
         sent.requests
     );
+}
+
+/// T-63: what a run needs is the tail with the footer, and each needed column chunk, once. Of larger files gaps that are
+/// read along are nothing.
+#[test]
+fn nothing_is_fetched_twice() {
+    let (server, runtime, cluster) =
+        (S3Server::start(), runtime(), tempfile::tempdir().expect("a directory"));
+    let shape = Shape {
+        row_group_rows: 40_000,
+        ..Shape::of_rows(200_000, 2, "2025-11-01".parse().expect("a day"), 1)
+    };
+    synth::generate(&shape, cluster.path(), NonZeroUsize::MIN).expect("it is written");
+    let files = generate::files(cluster.path());
+    let lookups = std::fs::read(cluster.path().join("lookups.json")).expect("lookups");
+    let lookups = Lookups::from_json(&lookups).expect("lookups");
+    server.place_files("in", &files);
+    let source = ObjectStoreSource::new(server.place("in"));
+    let request = ListRequest::default();
+    let plan = runtime.block_on(drive::plan_below(&source, &request, &lookups)).expect("sound files");
+    let tails: u64 = files.iter().map(|file| (file.bytes.len() as u64).min(64 * 1024)).sum();
+    let groups = plan.objects.iter().flat_map(|object| object.footer.row_groups(object.kind));
+    let needed = tails + groups.map(|group| group.bytes).sum::<u64>();
+    server.take_sent();
+    summarise(&runtime, server.place("in"), &lookups).expect("a sound bucket");
+    let sent = server.take_sent().bytes;
+    assert!(sent <= needed * 105 / 100, "{sent} for {needed} bytes");
 }
 
 /// Four sources of six months each, ours among them; the other objects cannot be read.
