@@ -96,7 +96,10 @@ pub(crate) fn status(common: &Common, asked: &Asked) -> Result<String> {
         format!("{}  {:>9} rows  {:>4} objects  run {}", scope.day, day.rows, scope.inputs.len(), scope.run)
     });
     Ok(lines
-        .chain([format!("{} days published from {first} to {last}", days.len())])
+        .chain([format!(
+            "{} days published from {first} to {last}; `daysum plan` says which of them have no object any more",
+            days.len()
+        )])
         .collect::<Vec<_>>()
         .join("\n"))
 }
@@ -153,7 +156,7 @@ impl Asked {
             }
             None => {
                 let (database, schema) = target(&config)?;
-                Output::database(database, schema)
+                Output::database(database, schema, 0)
             }
         };
         Ok((output, lookups))

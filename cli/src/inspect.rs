@@ -133,6 +133,14 @@ fn distinct(
                 ChunkStep::Done => break,
                 ChunkStep::Batch(batch) => {
                     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+                        if let Some(views) = column.as_string_view_opt() {
+                            let known = texts.entry(field.name().clone()).or_default();
+                            views.iter().flatten().for_each(|text| {
+                                if !known.contains(text) {
+                                    known.insert(text.to_owned());
+                                }
+                            });
+                        }
                         let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() else { continue };
                         // Batches of a row group share their dictionary.
                         let last = seen.insert(field.name().clone(), dictionary.values().clone());

@@ -46,6 +46,8 @@ pub(crate) struct Job {
     pub(crate) published: BTreeSet<Day>,
     pub(crate) force: bool,
     pub(crate) since: Option<Day>,
+    /// Whether published days without any object are emptied.
+    pub(crate) prune: bool,
     /// Whether the registry is written before the summary.
     pub(crate) registry: bool,
     /// Whether neither a lookups file nor a flag names the roles.
@@ -64,7 +66,7 @@ impl Job {
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
         let input =
             config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
-        let source = open(input.expose(), config)?;
+        let source = open(input.expose(), config, &lookups)?;
         let output = match (&config.run.output, database) {
             (Some(_), _) if args.registry => {
                 return Err(wrong(
@@ -80,7 +82,7 @@ impl Job {
                 match purpose {
                     Purpose::Publish => {
                         ensure_period(&mut lookups, &fold, &database, &schema).await?;
-                        Output::database(database, schema)
+                        Output::database(database, schema, config.postgresql.writers)
                     }
                     Purpose::Look => Output::comparison(database, schema),
                 }
@@ -109,6 +111,7 @@ impl Job {
             published: BTreeSet::new(),
             force: args.force,
             since: args.since,
+            prune: args.prune,
             registry: config.postgresql.registry,
             roles_from_database: config.run.lookups.is_none() && !args.selection.names_nodes(),
             seen: None,
@@ -146,18 +149,51 @@ impl Job {
         days.into_iter().filter(|day| self.is_asked(*day) && !report.days.contains(day)).collect()
     }
 
-    /// A day whose objects are all gone keeps its rows: an outage, or the end of a retention, looks the same.
-    fn tell_orphaned(&self, published: &[Published], has_objects: impl Fn(Day) -> bool, report: &mut Report) {
-        let gone = published.iter().filter(|day| day.rows > 0).map(|day| day.scope.day);
-        for day in gone.filter(|day| self.is_asked(*day) && self.fold.wants(*day) && !has_objects(*day)) {
-            tracing::warn!(%day, "no object of this published day is there any more; its rows stay as they are");
-            report.days_orphaned.insert(day);
+    /// A day whose objects are all gone keeps its rows until somebody says `--prune`: an outage, or the end of a
+    /// retention, looks the same.
+    async fn see_to_orphaned(
+        &mut self,
+        published: &[Published],
+        has_objects: impl Fn(Day) -> bool,
+        purpose: Purpose,
+        report: &mut Report,
+    ) -> Result<()> {
+        for entry in published.iter().filter(|entry| entry.rows > 0) {
+            let day = entry.scope.day;
+            if has_objects(day) || !self.is_asked(day) || !self.fold.wants(day) {
+                continue;
+            }
+            let prune = self.prune && purpose == Purpose::Publish;
+            let removed = if prune { self.output.remove_day(entry).await? } else { None };
+            if let Some(rows) = removed {
+                tracing::info!(%day, rows, "pruned: no object of this published day is there any more");
+                report.days_pruned.insert(day);
+                report.rows_deleted += rows;
+            } else {
+                tracing::warn!(%day, "no object of this published day is there any more; its rows stay as they are");
+                report.days_orphaned.insert(day);
+            }
         }
+        Ok(())
+    }
+
+    /// Nothing is pruned where nothing is listed at all.
+    fn allow_pruning(&self, objects: &[ObjectMeta]) -> Result<()> {
+        if !self.prune || self.force || !objects.is_empty() {
+            return Ok(());
+        }
+        Err(wrong(
+            "--prune: the listing has no object of this source and these days, as in an outage or after a slip in \
+             the address; add --force where they are gone for good",
+        ))
     }
 
     /// Lists, reads footers, and leaves out what is published already.
     pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
+        if purpose == Purpose::Publish {
+            self.allow_pruning(&objects)?;
+        }
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.source_uuid(), first, last).await?;
         self.published = published.iter().map(|day| day.scope.day).collect();
@@ -165,7 +201,7 @@ impl Job {
         let mut seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
             tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
-            self.tell_orphaned(&published, |day| days.contains(&day), report);
+            self.see_to_orphaned(&published, |day| days.contains(&day), purpose, report).await?;
             report.days_unchanged = self.kept(days, report);
             return Ok(Schedule::new(Plan::default(), self.fold.clone()));
         }
@@ -186,14 +222,19 @@ impl Job {
             }
             report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
         }
+        let unreadable: Vec<(Day, Day)> =
+            plan.unreadable.iter().map(|bad| bad.days.unwrap_or((first, last))).collect();
         if self.options.skip_unreadable {
             plan.unreadable.clear(); // told above; they hold nothing back
         }
         let mut schedule = Schedule::new(plan, self.fold.clone());
         report.days_held.extend(schedule.held().iter().filter(|day| self.is_asked(**day)));
         let inputs = schedule.inputs();
-        let held = schedule.held().clone();
-        self.tell_orphaned(&published, |day| inputs.contains_key(&day) || held.contains(&day), report);
+        let has_objects = |day| {
+            let unread = unreadable.iter().any(|(first, last)| (*first..=*last).contains(&day));
+            inputs.contains_key(&day) || unread
+        };
+        self.see_to_orphaned(&published, has_objects, purpose, report).await?;
         let unchanged = self.unchanged(&published, &inputs);
         let unchanged: BTreeSet<Day> = unchanged.difference(schedule.held()).copied().collect();
         schedule.skip(&unchanged);

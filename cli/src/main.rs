@@ -19,6 +19,7 @@ mod run;
 mod setup;
 mod show;
 mod states;
+mod writers;
 
 use std::process::ExitCode;
 

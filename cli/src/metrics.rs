@@ -95,6 +95,7 @@ fn text(report: &Report, end: Option<&End>) -> String {
         ("unchanged", report.days_unchanged.len()),
         ("held", report.days_held.len()),
         ("orphaned", report.days_orphaned.len()),
+        ("pruned", report.days_pruned.len()),
     ];
     many(
         &mut metrics,
@@ -111,7 +112,13 @@ fn text(report: &Report, end: Option<&End>) -> String {
         ("write", seconds.write),
         ("total", seconds.total),
     ];
-    many(&mut metrics, "phase_seconds", "Time; fold and finalise are summed over threads", "phase", phases);
+    many(
+        &mut metrics,
+        "phase_seconds",
+        "Time; fold, finalise and write are summed over threads",
+        "phase",
+        phases,
+    );
     let mut one = |name, help, value: f64| {
         let gauge = Gauge::<f64, AtomicU64>::default();
         gauge.set(value);

@@ -1,6 +1,7 @@
 //! Where finished days go: files, or a database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use daysum_core::drive::Seen;
@@ -8,7 +9,7 @@ use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, W
 use daysum_core::rows::{RowsDigest, RowsFormat};
 use daysum_core::{Day, DaySummary, Month, NodeRole, Result};
 use daysum_io_postgres::{
-    Database, DayDiff, DayScope, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Registry,
+    Database, DayDiff, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Registry,
     RegistryChanges, Schema, SinkOptions,
 };
 use daysum_io_s3::{ObjectStoreQuarantine, ObjectStoreSink, Place};
@@ -24,13 +25,53 @@ pub(crate) enum Output {
         sink: Box<PostgresSink>,
         quarantine: Box<PostgresQuarantine>,
         database: Box<Database>,
+        /// Days that are written at once.
+        writers: usize,
     },
     /// Nothing is written: days are compared with what is stored.
     Comparison {
         sink: Box<PostgresSink>,
-        stored: Box<Database>,
-        differences: Vec<(Day, DayDiff)>,
+        target: Box<(PostgresConfig, Schema)>,
+        differences: Differences,
     },
+}
+
+/// What comparisons found, day by day.
+pub(crate) type Differences = Arc<Mutex<BTreeMap<Day, DayDiff>>>;
+
+/// What writes days into an output, or compares them with it, one at a time.
+#[derive(Debug)]
+pub(crate) enum Writer {
+    Files(ObjectStoreSink),
+    Database(Box<PostgresSink>),
+    Comparison { stored: Box<Database>, differences: Differences },
+}
+
+impl Writer {
+    /// Replaces a day, or compares it.
+    pub(crate) async fn publish(&mut self, scope: &WriteScope, day: &DaySummary) -> Result<Receipt> {
+        match self {
+            Self::Files(sink) => {
+                let mut digest = RowsDigest::default();
+                let mut write = sink.begin(scope).await?;
+                for rows in day.batches()? {
+                    let rows = rows?;
+                    digest.update(&rows);
+                    write.write(&rows).await?;
+                }
+                write.commit(digest.finish()).await
+            }
+            Self::Database(sink) => sink.publish_day(scope, || day.batches()).await,
+            Self::Comparison { stored, differences } => {
+                let rows: Vec<RecordBatch> = day.batches()?.collect::<Result<_>>()?;
+                let diff = stored.diff_day(&scope.try_into()?, &rows, NumericMode::default()).await?;
+                let unchanged = diff.is_empty();
+                // A day comes twice where an object of it has changed meanwhile.
+                differences.lock().unwrap_or_else(PoisonError::into_inner).insert(scope.day, diff);
+                Ok(Receipt { rows: day.num_rows() as u64, unchanged, ..Receipt::default() })
+            }
+        }
+    }
 }
 
 impl Output {
@@ -41,8 +82,9 @@ impl Output {
         }
     }
 
-    pub(crate) fn database(config: PostgresConfig, schema: Schema) -> Self {
+    pub(crate) fn database(config: PostgresConfig, schema: Schema, writers: usize) -> Self {
         Self::Database {
+            writers,
             sink: Box::new(PostgresSink::new(config.clone(), schema.clone(), SinkOptions::default())),
             quarantine: Box::new(PostgresQuarantine::new(config.clone(), schema.clone())),
             database: Box::new(Database::new(config, schema)),
@@ -52,8 +94,8 @@ impl Output {
     pub(crate) fn comparison(config: PostgresConfig, schema: Schema) -> Self {
         Self::Comparison {
             sink: Box::new(PostgresSink::new(config.clone(), schema.clone(), SinkOptions::default())),
-            stored: Box::new(Database::new(config, schema)),
-            differences: Vec::new(),
+            target: Box::new((config, schema)),
+            differences: Differences::default(),
         }
     }
 
@@ -107,28 +149,17 @@ impl Output {
         }
     }
 
-    /// Replaces a day, or compares it.
-    pub(crate) async fn publish(&mut self, scope: &WriteScope, day: &DaySummary) -> Result<Receipt> {
+    /// Those that write its days: each with a connection of its own, made when it gets its first day.
+    pub(crate) fn writers(&self) -> Vec<Writer> {
         match self {
-            Self::Files { sink, .. } => {
-                let mut digest = RowsDigest::default();
-                let mut write = sink.begin(scope).await?;
-                for rows in day.batches()? {
-                    let rows = rows?;
-                    digest.update(&rows);
-                    write.write(&rows).await?;
-                }
-                write.commit(digest.finish()).await
+            Self::Files { sink, .. } => vec![Writer::Files(sink.clone())],
+            Self::Database { sink, writers, .. } => {
+                (0..*writers).map(|_| Writer::Database(Box::new(sink.another()))).collect()
             }
-            Self::Database { sink, .. } => sink.publish_day(scope, || day.batches()).await,
-            Self::Comparison { stored, differences, .. } => {
-                let scope = DayScope::try_from(scope)?;
-                let rows: Vec<RecordBatch> = day.batches()?.collect::<Result<_>>()?;
-                let diff = stored.diff_day(&scope, &rows, NumericMode::default()).await?;
-                let unchanged = diff.is_empty();
-                differences.retain(|(day, _)| *day != scope.day); // an object changed, and it was read again
-                differences.push((scope.day, diff));
-                Ok(Receipt { rows: day.num_rows() as u64, unchanged, ..Receipt::default() })
+            Self::Comparison { target, differences, .. } => {
+                let (config, schema) = (**target).clone();
+                let stored = Box::new(Database::new(config, schema));
+                vec![Writer::Comparison { stored, differences: differences.clone() }]
             }
         }
     }
@@ -189,6 +220,15 @@ impl Output {
             Self::Files { sink, .. } => sink.reread(source_uuid, days).await,
             Self::Database { sink, .. } => sink.reread(source_uuid, days).await,
             Self::Comparison { .. } => Ok(0),
+        }
+    }
+
+    /// Takes a published day back, with its rows; says how many went, or that another run has published it again.
+    pub(crate) async fn remove_day(&mut self, entry: &Published) -> Result<Option<u64>> {
+        match self {
+            Self::Files { sink, .. } => sink.remove_day(entry).await,
+            Self::Database { sink, .. } => sink.remove_day(entry).await,
+            Self::Comparison { .. } => Ok(None),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::job::{Job, Purpose};
 use crate::logging::BARS;
 use crate::output::Output;
 use crate::report::{Quarantined, Report};
+use crate::writers::{Done, Writers};
 
 /// How often a run lists again because an object has changed or vanished while it was read.
 const REPLANS: u32 = 3;
@@ -54,47 +55,45 @@ impl Job {
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
         let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
-        let outcome =
-            engine::run(source.clone(), &mut schedule, fold, policy, options, runtime.handle(), |event| {
-                match event {
-                    Event::Folded { rows } => {
-                        bar.inc(rows);
-                        report.rows_folded += rows;
-                    }
-                    Event::Day(day) if day.num_rows() == 0 && !output.may_hold(day.day, published) => {}
-                    Event::Day(day) => {
-                        let started = Instant::now();
-                        let scope = WriteScope {
-                            source_uuid: lookups.source_uuid.to_lowercase(),
-                            report_period_id: lookups.report_period_id,
-                            day: day.day,
-                            inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
-                            fingerprint: fingerprint.clone(),
-                            run: run.clone(),
-                        };
-                        match runtime.block_on(output.publish(&scope, &day)) {
-                            Ok(receipt) => {
-                                let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
-                                tracing::info!(day = %day.day, rows, rewritten, "published");
-                                report.add_day(&day, &receipt);
-                            }
-                            Err(error) if error.is_retryable() => return Err(error),
-                            Err(error) => {
-                                let rejected =
-                                    Rejected { unit: None, days: (day.day, day.day), held: true, error };
-                                reject(rejected, report, output, lookups, fold, run, runtime)?;
-                            }
-                        }
-                        report.seconds.write += started.elapsed().as_secs_f64();
-                    }
-                    Event::Rejected(rejected) => {
-                        reject(rejected, report, output, lookups, fold, run, runtime)?
-                    }
+        let handle = runtime.handle();
+        let mut writers = Writers::new(output.writers(), handle);
+        let mut desk = Desk { report: &mut *report, output, lookups, fold, run, runtime };
+        let folded = engine::run(source.clone(), &mut schedule, fold, policy, options, handle, |event| {
+            while let Some(done) = writers.done() {
+                desk.settle(done)?;
+            }
+            match event {
+                Event::Folded { rows } => {
+                    bar.inc(rows);
+                    desk.report.rows_folded += rows;
                 }
-                report.bytes_read = source.bytes();
-                show(report);
-                Ok(())
-            });
+                Event::Day(day) if day.num_rows() == 0 && !desk.output.may_hold(day.day, published) => {}
+                Event::Day(day) => {
+                    if let Some(done) = writers.make_room() {
+                        desk.settle(done)?;
+                    }
+                    let scope = WriteScope {
+                        source_uuid: lookups.source_uuid.to_lowercase(),
+                        report_period_id: lookups.report_period_id,
+                        day: day.day,
+                        inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
+                        fingerprint: fingerprint.clone(),
+                        run: run.clone(),
+                    };
+                    writers.start(scope, day);
+                }
+                Event::Rejected(rejected) => desk.reject(rejected)?,
+            }
+            desk.report.bytes_read = source.bytes();
+            show(desk.report);
+            Ok(())
+        });
+        let mut outcome = folded;
+        while let Some(done) = writers.wait() {
+            let settled = desk.settle(done);
+            outcome = outcome.and_then(|outcome| settled.map(|()| outcome));
+            show(desk.report);
+        }
         bar.finish_and_clear();
         if let Err(Error::Changed { .. }) = &outcome {
             report.add_counts(schedule.counts())?; // they were read, although nothing of open days is used
@@ -146,27 +145,49 @@ impl Job {
     }
 }
 
-fn reject(
-    rejected: Rejected,
-    report: &mut Report,
-    output: &mut Output,
-    lookups: &Lookups,
-    fold: &FoldConfig,
-    run: &RunId,
-    runtime: &Runtime,
-) -> Result<()> {
-    let Rejected { unit, days, held, error } = rejected;
-    let object = unit.as_ref().map(|unit| &unit.object.meta);
-    let rows = unit.as_ref().map_or(0, |unit| unit.row_group.rows);
-    report.rows_in += rows;
-    report.rows_quarantined += rows;
-    if held {
-        report.days_held.extend(days.0.through(days.1).filter(|day| fold.wants(*day)));
+/// Where the run's own thread writes down what became of days and objects.
+struct Desk<'a> {
+    report: &'a mut Report,
+    output: &'a mut Output,
+    lookups: &'a Lookups,
+    fold: &'a FoldConfig,
+    run: &'a RunId,
+    runtime: &'a Runtime,
+}
+
+impl Desk<'_> {
+    /// A day that was refused is held back; one that trying again could publish ends the run.
+    fn settle(&mut self, done: Done) -> Result<()> {
+        let Done { day, outcome, spent } = done;
+        self.report.seconds.write += spent.as_secs_f64();
+        match outcome {
+            Ok(receipt) => {
+                let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
+                tracing::info!(day = %day.day, rows, rewritten, "published");
+                self.report.add_day(&day, &receipt);
+                Ok(())
+            }
+            Err(error) if error.is_retryable() => Err(error),
+            Err(error) => self.reject(Rejected { unit: None, days: (day.day, day.day), held: true, error }),
+        }
     }
-    let row_group = unit.as_ref().map(|unit| unit.row_group.index);
-    tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");
-    report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
-    runtime.block_on(output.quarantine(&entry(&error, object, Some(days), lookups, run)))
+
+    fn reject(&mut self, rejected: Rejected) -> Result<()> {
+        let Rejected { unit, days, held, error } = rejected;
+        let Self { report, lookups, fold, run, .. } = self;
+        let object = unit.as_ref().map(|unit| &unit.object.meta);
+        let rows = unit.as_ref().map_or(0, |unit| unit.row_group.rows);
+        report.rows_in += rows;
+        report.rows_quarantined += rows;
+        if held {
+            report.days_held.extend(days.0.through(days.1).filter(|day| fold.wants(*day)));
+        }
+        let row_group = unit.as_ref().map(|unit| unit.row_group.index);
+        tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");
+        report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
+        let entry = entry(&error, object, Some(days), lookups, run);
+        self.runtime.block_on(self.output.quarantine(&entry))
+    }
 }
 
 pub(crate) fn quarantined(

@@ -34,6 +34,8 @@ pub(crate) struct Report {
     pub(crate) days_held: BTreeSet<Day>,
     /// Published days with rows of which no listed object can hold any: their objects are gone. The rows stay.
     pub(crate) days_orphaned: BTreeSet<Day>,
+    /// Such days that were emptied, as `--prune` asked.
+    pub(crate) days_pruned: BTreeSet<Day>,
     /// How often everything not yet published was planned again, because an object had changed or vanished since it was
     /// listed. Rows that were read twice are counted twice.
     pub(crate) replans: u32,
@@ -49,7 +51,7 @@ pub(crate) struct Report {
     pub(crate) quarantined: Vec<Quarantined>,
 }
 
-/// Wall time, except for `fold` and `finalise`, which are summed over threads.
+/// Wall time, except for `fold`, `finalise` and `write`, which are summed over threads.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Seconds {
     pub(crate) plan: f64,
@@ -75,7 +77,7 @@ impl Report {
     pub(crate) fn code(&self) -> u8 {
         if !self.days_held.is_empty() {
             3
-        } else if self.days.is_empty() && self.days_unchanged.is_empty() {
+        } else if [&self.days, &self.days_unchanged, &self.days_pruned].into_iter().all(BTreeSet::is_empty) {
             4
         } else {
             0
@@ -188,6 +190,9 @@ impl fmt::Display for Report {
                 "unchanged    {:>12}   days whose inputs are those of the published rows",
                 self.days_unchanged.len()
             )?;
+        }
+        if !self.days_pruned.is_empty() {
+            writeln!(f, "pruned       {:>12}   days without any object left", self.days_pruned.len())?;
         }
         writeln!(
             f,

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use clap::Args;
@@ -43,6 +44,9 @@ pub(crate) struct RunArgs {
     /// Threads that fold; otherwise the cores that are granted.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Days that are written to the database at once.
+    #[arg(long, value_name = "N")]
+    writers: Option<NonZeroUsize>,
     /// Bytes of memory, such as 256MiB.
     #[arg(long, value_name = "BYTES")]
     memory_limit: Option<String>,
@@ -61,6 +65,10 @@ pub(crate) struct RunArgs {
     /// Leaves days before this one alone, YYYY-MM-DD.
     #[arg(long, value_name = "DATE")]
     pub(crate) since: Option<Day>,
+    /// Empties published days of which the input has no object any more. Refused where it has none at all, unless
+    /// --force says that this is no outage.
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// Also writes koku's registry of clusters, nodes, volumes and projects, before the summary: where koku does not run.
     #[arg(long)]
     pub(crate) registry: bool,
@@ -128,7 +136,7 @@ pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
     if !report.days_orphaned.is_empty() {
         let days = &report.days_orphaned;
         lines.push(format!(
-            "orphaned   {} days  {}  (published, and no object left)",
+            "orphaned   {} days  {}  (published, and no object left; run --prune empties them)",
             days.len(),
             listed(days)
         ));
@@ -148,10 +156,10 @@ pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Resul
     let mut report = job.report(&config);
     job.force = true;
     job.carry_out(Purpose::Look, &runtime, &mut report, &|_| {})?;
-    let Output::Comparison { differences, .. } = &mut job.output else {
+    let Output::Comparison { differences, .. } = &job.output else {
         return Err(wrong("diff and verify compare with a database"));
     };
-    differences.sort_by_key(|(day, _)| *day);
+    let differences = differences.lock().unwrap_or_else(PoisonError::into_inner);
     let mut lines = Vec::new();
     for (day, diff) in differences.iter() {
         let (added, removed, changed) = (diff.added.len(), diff.removed.len(), diff.changed.len());
@@ -164,7 +172,7 @@ pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Resul
         }
     }
     lines.extend(report.quarantined.iter().map(|bad| format!("unreadable {}", bad.reason)));
-    let differs = differences.iter().any(|(_, diff)| !diff.is_empty());
+    let differs = differences.values().any(|diff| !diff.is_empty());
     let code = if differs {
         1
     } else if report.days_held.is_empty() {
@@ -188,6 +196,7 @@ fn load(common: &Common, args: &RunArgs) -> Result<Config> {
         ("run.report", args.report.clone()),
         ("metrics.textfile", args.metrics_file.clone()),
         ("metrics.listen", args.metrics_listen.clone()),
+        ("postgresql.writers", args.writers.map(|writers| writers.to_string())),
         ("postgresql.registry", args.registry.then(|| "true".to_owned())),
     ]);
     let (config, notes) = common.load(&settings)?;

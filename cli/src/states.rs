@@ -10,10 +10,10 @@ use clap::Args;
 use daysum_core::drive;
 use daysum_core::port::{ListRequest, RunId, WriteScope};
 use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
-use daysum_io_s3::Place;
+use daysum_io_s3::{ObjectStoreSink, Place};
 
 use crate::args::{Common, Selection};
-use crate::output::Output;
+use crate::output::Writer;
 use crate::setup::{lookups_of, open, runtime, wrong};
 
 /// What to fold.
@@ -68,9 +68,9 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
     let mut settings = args.selection.settings();
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
     let (config, _) = common.load(&settings)?;
-    let source = open(&args.input, &config)?;
     let state = runtime.block_on(async {
         let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
+        let source = open(&args.input, &config, &lookups)?;
         let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
         let fold = Arc::new(FoldConfig::new(&lookups, options)?);
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
@@ -109,7 +109,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
     state.merge(PartialState::empty(Arc::new(FoldConfig::new(&lookups, options)?)))?;
     let (fold, policy) = (state.config().clone(), Policy::new(&lookups, PolicyOptions::default())?);
     let place = Place::open(&args.output, &config.s3.store())?;
-    let mut output = Output::files(place, config.run.format.parse()?);
+    let mut writer = Writer::Files(ObjectStoreSink::new(place, config.run.format.parse()?));
     let fingerprint = format!("{}-{}", fold.fingerprint(), policy.fingerprint());
     let (mut days, mut rows) = (0, 0);
     for (day, state) in state.take_days() {
@@ -123,7 +123,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
                 fingerprint: fingerprint.clone(),
                 run: RunId("finalise".to_owned()),
             };
-            runtime.block_on(output.publish(&scope, &summary))?;
+            runtime.block_on(writer.publish(&scope, &summary))?;
             days += 1;
             rows += summary.num_rows();
         }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
-use daysum_tests::command::{self, Daysum, copy_into, golden, parquet_below, text};
+use daysum_tests::command::{self, Bench, Daysum, days, golden, parquet_below, text};
 use daysum_tests::fixture::{self, Fixture, PodRow};
 use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{SCHEMA, database, shared};
@@ -162,50 +162,9 @@ fn metrics_are_served_while_a_run_lasts() {
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
-/// Input, lookups and output of a data set that a test may change.
-struct Bench {
-    work: TempDir,
-    lookups: PathBuf,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let (input, lookups) = golden("gen-small");
-        let work = TempDir::new().expect("a directory");
-        copy_into(&input, work.path());
-        Self { work, lookups }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.work.path().join(name)
-    }
-
-    /// The first file of the input whose path has all of these words.
-    fn file(&self, words: &[&str]) -> PathBuf {
-        let files = parquet_below(&self.path("input"));
-        files
-            .into_iter()
-            .find(|path| words.iter().all(|word| text(path).contains(word)))
-            .expect("it is there")
-    }
-
-    /// Runs with further arguments; the report.
-    fn run(&self, code: i32, output: &[&str]) -> Value {
-        let (input, report) = (self.path("input"), self.path("report.json"));
-        let run = ["run", text(&input), "--lookups", text(&self.lookups), "--report", text(&report)];
-        DAYSUM.ends(code, &[&run[..], output].concat());
-        serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON")
-    }
-}
-
-fn days(report: &Value, field: &str) -> Vec<String> {
-    let days = report[field].as_array().expect("a list of days");
-    days.iter().map(|day| day.as_str().expect("a day").to_owned()).collect()
-}
-
 #[test]
 fn a_run_without_anything_new_reads_nothing() {
-    let bench = Bench::new();
+    let bench = Bench::new(DAYSUM);
     // It belongs to no day, and no run can read it: a table that is no part of the summary.
     let other = bench.path("input/vm_usage");
     fs::create_dir(&other).expect("a new directory");
@@ -252,7 +211,7 @@ fn a_run_without_anything_new_reads_nothing() {
 
 #[test]
 fn a_run_that_left_something_open_is_no_run_without_anything_new() {
-    let bench = Bench::new();
+    let bench = Bench::new(DAYSUM);
     let output = bench.path("out");
     let broken = bench.file(&["pod_usage_line_items_daily", "2025-11-01"]);
     let whole = fs::read(&broken).expect("readable");
@@ -270,7 +229,7 @@ fn a_run_that_left_something_open_is_no_run_without_anything_new() {
 
 #[test]
 fn days_before_since_are_left_alone() {
-    let bench = Bench::new();
+    let bench = Bench::new(DAYSUM);
     let output = bench.path("out");
     let since =
         |more: &[&str]| bench.run(0, &[&["--output", text(&output), "--since", "2025-11-02"], more].concat());
@@ -308,7 +267,7 @@ fn overwrite_in_secret(path: &Path, content: &[u8]) {
 
 #[test]
 fn quarantine_retry_reads_what_was_skipped() {
-    let bench = Bench::new();
+    let bench = Bench::new(DAYSUM);
     let golden = Golden::read(&Golden::root().join("gen-small"));
     let (database, url) = DAYSUM.tenant(&golden.lookups);
     let settings = bench.path("daysum.yaml");
@@ -360,7 +319,7 @@ fn quarantine_retry_reads_what_was_skipped() {
 
 #[test]
 fn files_have_a_quarantine_beside_their_ledger() {
-    let bench = Bench::new();
+    let bench = Bench::new(DAYSUM);
     let golden = Golden::read(&Golden::root().join("gen-small"));
     let (output, settings) = (bench.path("out"), bench.path("daysum.yaml"));
     fs::write(&settings, "policy: {bad_file: skip-and-report}").expect("writable");
@@ -408,7 +367,7 @@ fn files_have_a_quarantine_beside_their_ledger() {
 
 #[test]
 fn a_published_day_without_objects_keeps_its_rows_and_is_told() {
-    let bench = Bench::new();
+    let bench = Bench::new(DAYSUM);
     let (output, input) = (bench.path("out"), bench.path("input"));
     let run = || bench.run(0, &["--output", text(&output)]);
     assert!(days(&run(), "days_orphaned").is_empty());
@@ -603,7 +562,7 @@ fn what_changes_or_vanishes_while_it_is_read_is_listed_again() {
 
 #[test]
 fn a_file_of_a_directory_that_never_rests_is_one_clear_error() {
-    let bench = Bench::new();
+    let bench = Bench::new(DAYSUM);
     let restless = bench.file(&["pod_usage_line_items_daily", "2025-11-02"]);
     let output = bench.path("out");
     let (input, lookups) = (bench.path("input"), text(&bench.lookups));

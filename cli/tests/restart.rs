@@ -3,23 +3,15 @@
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use daysum_tests::command::{Daysum, golden, text};
+use daysum_tests::command::{Daysum, golden, text, wait_until};
 use daysum_tests::golden::Golden;
 use daysum_tests::postgres::{SCHEMA, Server, binary};
 use tempfile::TempDir;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
 const DATABASE: &str = "postgres";
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{what} never came");
-        sleep(Duration::from_millis(10));
-    }
-}
 
 #[test]
 fn a_run_outlives_a_restart_of_the_database() {

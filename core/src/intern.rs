@@ -34,8 +34,22 @@ pub struct Interner {
     text: String,
     /// Where each text ends; it starts where the one before ends.
     ends: Vec<usize>,
-    index: HashTable<u32>,
+    index: HashTable<Entry>,
     hasher: RandomState,
+}
+
+/// A symbol and half of its text's hash, so that a growing index reads no text.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    hash: u32,
+    sym: u32,
+}
+
+impl Entry {
+    /// What the table goes by: its groups by the lower bits, what tells their entries apart by the upper ones.
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash) << 32 | u64::from(hash)
+    }
 }
 
 impl Interner {
@@ -45,15 +59,16 @@ impl Interner {
     /// With 2^32 - 1 distinct texts, which take more memory than any limit grants.
     pub fn intern(&mut self, text: &str) -> Sym {
         let Self { text: arena, ends, index, hasher } = self;
-        let hash = hasher.hash_one(text);
-        if let Some(found) = index.find(hash, |&sym| slice(arena, ends, sym) == text) {
-            return Sym(*found);
+        let hash = hasher.hash_one(text) as u32;
+        let same = |entry: &Entry| entry.hash == hash && slice(arena, ends, entry.sym) == text;
+        if let Some(found) = index.find(Entry::spread(hash), same) {
+            return Sym(found.sym);
         }
         let sym =
             u32::try_from(ends.len()).ok().filter(|sym| *sym != u32::MAX).expect("fewer than 2^32 - 1 texts");
         arena.push_str(text);
         ends.push(arena.len());
-        index.insert_unique(hash, sym, |&sym| hasher.hash_one(slice(arena, ends, sym)));
+        index.insert_unique(Entry::spread(hash), Entry { hash, sym }, |entry| Entry::spread(entry.hash));
         Sym(sym)
     }
 
@@ -64,8 +79,18 @@ impl Interner {
 
     /// The symbol of a text that was interned before.
     pub fn find(&self, text: &str) -> Option<Sym> {
-        let hash = self.hasher.hash_one(text);
-        self.index.find(hash, |&sym| slice(&self.text, &self.ends, sym) == text).map(|&sym| Sym(sym))
+        let hash = self.hasher.hash_one(text) as u32;
+        let same = |entry: &Entry| entry.hash == hash && slice(&self.text, &self.ends, entry.sym) == text;
+        self.index.find(Entry::spread(hash), same).map(|entry| Sym(entry.sym))
+    }
+
+    /// Whether a symbol, of this interner or not, is that of the text.
+    #[inline]
+    pub fn is(&self, sym: Sym, text: &str) -> bool {
+        let at = sym.0 as usize;
+        let Some(&end) = self.ends.get(at) else { return false };
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        self.text.as_bytes()[start..end] == *text.as_bytes()
     }
 
     /// The text of a symbol; `None` for NULL.
@@ -75,7 +100,7 @@ impl Interner {
 
     /// Forgets every text but the first `len`.
     pub fn truncate(&mut self, len: usize) {
-        self.index.retain(|sym| (*sym as usize) < len);
+        self.index.retain(|entry| (entry.sym as usize) < len);
         self.ends.truncate(len);
         self.text.truncate(self.ends.last().copied().unwrap_or_default());
     }
@@ -92,7 +117,9 @@ impl Interner {
 
     /// Bytes held on the heap.
     pub fn memory_size(&self) -> usize {
-        self.text.capacity() + self.ends.capacity() * size_of::<usize>() + self.index.capacity() * 5
+        self.text.capacity()
+            + self.ends.capacity() * size_of::<usize>()
+            + self.index.capacity() * (size_of::<Entry>() + 1)
     }
 
     /// The larger of two texts, bytewise (SPEC 4.3); NULL is smaller than any.

@@ -21,7 +21,6 @@
 mod jsonb;
 mod scan;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
@@ -48,17 +47,15 @@ pub enum OnMalformed {
 pub struct LabelFilter {
     keys: Vec<String>,
     index: HashMap<String, usize, RandomState>,
+    /// What stands before the value in a canonical set, such as `"app": `.
+    spelled: Vec<String>,
+    /// Position by the key's spelling there, between its quotes.
+    by_spelling: HashMap<String, usize, RandomState>,
     on_malformed: OnMalformed,
 }
 
-/// The value of each enabled key, by position of the key. JSON null is a value: it overrides.
-type Values<'a> = Vec<Option<Value<'a>>>;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Value<'a> {
-    Null,
-    Text(Cow<'a, str>),
-}
+/// The value of each enabled key, by position of the key. JSON null, `None` inside, is a value: it overrides.
+type Values = Vec<Option<Option<String>>>;
 
 impl LabelFilter {
     /// A filter for these keys and the virtual-machine key, which is always enabled.
@@ -67,7 +64,10 @@ impl LabelFilter {
         keys.sort_by(|a, b| key_order(a, b));
         keys.dedup();
         let index = keys.iter().cloned().enumerate().map(|(position, key)| (key, position)).collect();
-        Self { keys, index, on_malformed }
+        let spelled: Vec<String> = keys.iter().map(|key| jsonb::spelled(key) + ": ").collect();
+        let between_quotes = spelled.iter().map(|key| key[1..key.len() - "\": ".len()].to_owned());
+        let by_spelling = between_quotes.enumerate().map(|(position, key)| (key, position)).collect();
+        Self { keys, index, spelled, by_spelling, on_malformed }
     }
 
     /// The enabled keys, in jsonb order.
@@ -77,6 +77,9 @@ impl LabelFilter {
 
     /// The canonical spelling of the enabled labels in `text`, or why the text is malformed.
     pub fn canonical(&self, text: &str) -> Result<String, String> {
+        if let Some(set) = self.flat(text) {
+            return Ok(set);
+        }
         match self.values(text) {
             Ok(values) => Ok(self.spell(&values)),
             Err(_) if self.on_malformed == OnMalformed::Empty => Ok("{}".to_owned()),
@@ -86,33 +89,54 @@ impl LabelFilter {
 
     /// Merges canonical label sets; where several have a key, the last one wins (SPEC 2.5, 2.7).
     pub fn merge<'a>(&self, sets: impl IntoIterator<Item = &'a str>) -> String {
-        let mut merged: Values<'_> = vec![None; self.keys.len()];
-        for set in sets {
-            let values = self.values(set).expect("a canonical spelling parses");
-            for (slot, value) in merged.iter_mut().zip(values) {
-                if value.is_some() {
-                    *slot = value;
-                }
+        let mut sets: Vec<&str> = sets.into_iter().filter(|set| *set != "{}").collect();
+        // A single set is merged already; of several, members are taken as they are spelled.
+        let only = if sets.len() < 2 { sets.pop().unwrap_or("{}") } else { "" };
+        if !only.is_empty() {
+            return only.to_owned();
+        }
+        let mut merged: Vec<&str> = vec![""; self.keys.len()];
+        for set in &sets {
+            for (key, member) in scan::members(set) {
+                merged[self.by_spelling[key]] = member;
             }
         }
-        self.spell(&merged)
+        let mut out = String::with_capacity(sets.iter().map(|set| set.len()).sum());
+        for member in merged.into_iter().filter(|member| !member.is_empty()) {
+            out.push_str(if out.is_empty() { "{" } else { ", " });
+            out.push_str(member);
+        }
+        out.push('}');
+        out
     }
 
-    fn values<'a>(&self, text: &'a str) -> Result<Values<'a>, String> {
+    /// The quick path for what koku writes, in which texts are spelled as they will be.
+    fn flat(&self, text: &str) -> Option<String> {
+        let mut values = vec![None; self.keys.len()];
+        let is_flat = scan::flat_object(text, |key, value| {
+            if let Some(&position) = self.index.get(key) {
+                values[position] = Some(value);
+            }
+        });
+        let mut out = String::with_capacity(text.len());
+        for (key, value) in self.spelled.iter().zip(values) {
+            let Some(value) = value else { continue };
+            out.push_str(if out.is_empty() { "{" } else { ", " });
+            out.push_str(key);
+            out.push('"');
+            out.push_str(value);
+            out.push('"');
+        }
+        out.push_str(if out.is_empty() { "{}" } else { "}" });
+        is_flat.then_some(out)
+    }
+
+    fn values(&self, text: &str) -> Result<Values, String> {
         let text = text.trim_matches(' ');
-        let mut values: Values<'a> = vec![None; self.keys.len()];
+        let mut values: Values = vec![None; self.keys.len()];
         if text.is_empty() || text == "{}" {
             return Ok(values);
         }
-        let flat = scan::flat_object(text, |key, value| {
-            if let Some(&position) = self.index.get(key) {
-                values[position] = Some(Value::Text(Cow::Borrowed(value)));
-            }
-        });
-        if flat {
-            return Ok(values);
-        }
-        values.fill(None);
         let mut keep = |key: &str, value| {
             if let Some(&position) = self.index.get(key) {
                 values[position] = Some(value);
@@ -121,28 +145,27 @@ impl LabelFilter {
         if is_pipe_string(text) {
             jsonb::refuse_nul(text)?;
             for (key, value) in pipe_labels(text) {
-                keep(&key, Value::Text(Cow::Owned(value)));
+                keep(&key, Some(value));
             }
         } else {
             for (key, value) in jsonb::object(text)? {
-                keep(&key, value.map_or(Value::Null, |text| Value::Text(Cow::Owned(text))));
+                keep(&key, value);
             }
         }
         Ok(values)
     }
 
-    fn spell(&self, values: &Values<'_>) -> String {
+    fn spell(&self, values: &Values) -> String {
         let mut out = String::from("{");
-        for (key, value) in self.keys.iter().zip(values) {
+        for (key, value) in self.spelled.iter().zip(values) {
             let Some(value) = value else { continue };
             if out.len() > 1 {
                 out.push_str(", ");
             }
-            jsonb::write_string(key, &mut out);
-            out.push_str(": ");
+            out.push_str(key);
             match value {
-                Value::Null => out.push_str("null"),
-                Value::Text(text) => jsonb::write_string(text, &mut out),
+                None => out.push_str("null"),
+                Some(text) => out.push_str(&jsonb::spelled(text)),
             }
         }
         out.push('}');

@@ -174,6 +174,21 @@ pub(crate) async fn upsert(
     Ok(())
 }
 
+/// Removes the row of a day, where it is still the one that was read; says whether it was.
+pub(crate) async fn remove(
+    tx: &Transaction<'_>,
+    schema: &Schema,
+    source: Uuid,
+    entry: &Published,
+) -> Result<bool, tokio_postgres::Error> {
+    let sql = format!(
+        "DELETE FROM {} WHERE source_uuid = $1 AND usage_day = {EPOCH_SQL} + $2::int4 AND run = $3 AND digest = $4",
+        schema.table(LEDGER)
+    );
+    let removed = tx.execute(&sql, &[&source, &entry.scope.day.0, &entry.scope.run.0, &entry.digest]).await?;
+    Ok(removed > 0)
+}
+
 /// Takes the fingerprint from these days: no configuration matches, and the day is computed again.
 pub(crate) async fn unmatch(client: &Client, schema: &Schema, source: Uuid, days: &[Day]) -> Result<u64> {
     let sql = format!(

@@ -19,6 +19,7 @@ use tracing::info;
 
 use crate::check;
 use crate::config::PostgresConfig;
+use crate::copy::Target;
 use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
 use crate::ledger;
@@ -27,6 +28,7 @@ use crate::numeric::NumericMode;
 use crate::partition;
 use crate::seen;
 use crate::session::{Session, answer, retry_after, transaction_settings};
+use crate::tables::{SUMMARY, replaced};
 use crate::write::PostgresWrite;
 
 /// What a caller may choose.
@@ -58,6 +60,11 @@ impl PostgresSink {
     /// A sink that connects when it is first used.
     pub fn new(config: PostgresConfig, schema: Schema, options: SinkOptions) -> Self {
         Self { session: Session::new(config), schema, options, checked: false }
+    }
+
+    /// A sink of the same schema over a connection of its own.
+    pub fn another(&self) -> Self {
+        Self::new(self.session.config.clone(), self.schema.clone(), self.options.clone())
     }
 
     /// Replaces a day, and does it again from the start where a failure is worth a retry. `rows` is called once
@@ -115,6 +122,45 @@ impl PostgresSink {
             return Ok(0);
         }
         ledger::unmatch(client, &self.schema, source, days).await
+    }
+
+    /// Takes a published day back: its rows go (SPEC 2.12), and its ledger row with them. Says how many rows went;
+    /// `None`, and nothing has happened, where the day was published again since `entry` was read.
+    pub async fn remove_day(&mut self, entry: &Published) -> Result<Option<u64>> {
+        let ids = Ids::of(&entry.scope)?;
+        let mut delays = self.session.config.retry.delays();
+        loop {
+            match self.remove_once(entry, &ids).await {
+                Ok(removed) => return Ok(removed),
+                Err(error) => {
+                    self.session.settle().await;
+                    retry_after(error, &mut delays).await?;
+                }
+            }
+        }
+    }
+
+    async fn remove_once(&mut self, entry: &Published, ids: &Ids) -> Result<Option<u64>> {
+        let Target { source, period, day } = ids.target;
+        let operation = format!("remove {day}");
+        self.session.connected().await?;
+        let Session { config, client, broken } = &mut self.session;
+        let client = client.as_mut().expect("connected two lines above");
+        let tx = answer(&operation, &config.timeouts, broken, client.transaction()).await?;
+        let delete = format!("DELETE FROM {} WHERE {}", self.schema.table(SUMMARY), replaced());
+        answer(&operation, &config.timeouts, broken, async {
+            tx.batch_execute(&transaction_settings(&config.timeouts)).await?;
+            lock_day(&tx, &self.schema, ids).await?;
+            if !ledger::remove(&tx, &self.schema, source, entry).await? {
+                // Nobody's row any more: the answer to an earlier attempt of this very removal was lost.
+                let there = ledger::entry(&tx, &self.schema, source, day).await?;
+                return Ok(there.is_none().then_some(0));
+            }
+            let rows = tx.execute(&delete, &[&period, &day.0]).await?;
+            tx.commit().await?;
+            Ok(Some(rows))
+        })
+        .await
     }
 
     async fn publish_once(

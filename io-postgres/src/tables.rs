@@ -91,20 +91,6 @@ pub(crate) fn replaced() -> String {
 /// Those of them that a cost model has not added.
 pub(crate) const SUMMARISED: &str = "cost_model_rate_type IS NULL AND monthly_cost_type IS NULL";
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spec_3_1_has_37_written_columns_of_which_18_are_numeric() {
-        assert_eq!(copied_columns().split(", ").count(), 37);
-        let count = |wanted: fn(Kind) -> bool| written().iter().filter(|(_, kind)| wanted(*kind)).count();
-        assert_eq!(count(|kind| kind == Kind::Numeric), 18);
-        assert_eq!(count(|kind| kind == Kind::Jsonb), 4);
-        assert_eq!(count(|kind| kind == Kind::Varchar(253)), 6);
-    }
-}
-
 /// Whether the schema has a table of this name.
 pub(crate) async fn table_exists(
     client: &impl GenericClient,
@@ -120,4 +106,18 @@ pub(crate) async fn table_exists(
         )
         .await?;
     Ok(found.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spec_3_1_has_37_written_columns_of_which_18_are_numeric() {
+        assert_eq!(copied_columns().split(", ").count(), 37);
+        let count = |wanted: fn(Kind) -> bool| written().iter().filter(|(_, kind)| wanted(*kind)).count();
+        assert_eq!(count(|kind| kind == Kind::Numeric), 18);
+        assert_eq!(count(|kind| kind == Kind::Jsonb), 4);
+        assert_eq!(count(|kind| kind == Kind::Varchar(253)), 6);
+    }
 }

@@ -18,9 +18,12 @@ mod open;
 mod quarantine;
 mod sink;
 mod source;
+mod state_store;
+mod walk;
 
 pub use local::LocalSource;
 pub use open::{Place, StoreSettings};
 pub use quarantine::ObjectStoreQuarantine;
 pub use sink::ObjectStoreSink;
 pub use source::ObjectStoreSource;
+pub use state_store::ObjectStoreStateStore;

@@ -77,6 +77,11 @@ impl Place {
         }
     }
 
+    /// A path's key relative to the prefix.
+    pub(crate) fn key<'a>(&self, path: &'a Path) -> &'a str {
+        path.as_ref()[self.prefix.as_ref().len()..].trim_start_matches('/')
+    }
+
     /// A directory; writes reach the disk before they are called done.
     pub fn directory(path: &std::path::Path) -> Result<Self> {
         let cannot =

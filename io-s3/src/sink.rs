@@ -91,6 +91,24 @@ impl ObjectStoreSink {
         Ok(marked)
     }
 
+    /// Takes a published day back: its file goes, then its ledger entry. Says how many rows went; `None`, and nothing
+    /// has happened, where the day was published again since `entry` was read.
+    pub async fn remove_day(&self, entry: &Published) -> Result<Option<u64>> {
+        let (source_uuid, day) = (&entry.scope.source_uuid, entry.scope.day);
+        check(source_uuid)?;
+        let ledger = self.ledger(source_uuid).join(format!("{day}.json"));
+        if self.entry(&ledger).await?.is_some_and(|now| now != *entry) {
+            return Ok(None);
+        }
+        for path in [self.rows(source_uuid, day), ledger] {
+            match self.place.store.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(refuse("remove", &path, error)),
+            }
+        }
+        Ok(Some(entry.rows))
+    }
+
     /// Keeps what a complete run of these days saw.
     pub async fn remember(&self, source_uuid: &str, first: Day, last: Day, seen: &str) -> Result<()> {
         check(source_uuid)?;

@@ -8,39 +8,49 @@
 //! remains is an error: an object that has changed or vanished is never spliced, and never taken for empty.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use daysum_core::port::{ListRequest, ObjectMeta, Source};
-use daysum_core::{BoxFuture, BoxStream, Error, Result};
+use daysum_core::{BoxFuture, BoxStream, Error, Lookups, Result};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
 
 use crate::discreet::discreet;
 use crate::open::Place;
+use crate::walk;
 
 /// Ranges that are no further apart than this are one request: a round trip costs more than the bytes between.
 const GAP: u64 = 16 * 1024;
 
-/// Requests for one row group under way at once.
-const REQUESTS: usize = 8;
+/// Requests for one row group, or of one listing, under way at once.
+pub(crate) const REQUESTS: usize = 8;
 
 /// Everything below a place. Keys are relative to its prefix.
 #[derive(Debug, Clone)]
 pub struct ObjectStoreSource {
     place: Place,
     with_metadata: bool,
+    /// What the listing is for, where it is for less than everything.
+    concerning: Option<Arc<Lookups>>,
 }
 
 impl ObjectStoreSource {
     /// A source over this place.
     pub fn new(place: Place) -> Self {
-        Self { place, with_metadata: false }
+        Self { place, with_metadata: false, concerning: None }
     }
 
     /// The same, with the user metadata of each Parquet object in the listing: one request more for each.
     pub fn with_metadata(self) -> Self {
         Self { with_metadata: true, ..self }
+    }
+
+    /// The same, without objects whose keys say that they are of another source or month than the lookups ask for. A
+    /// large bucket is not listed as a whole then.
+    pub fn concerning(self, lookups: &Lookups) -> Self {
+        Self { concerning: Some(Arc::new(lookups.clone())), ..self }
     }
 
     /// User metadata such as `reportdatestart`, lower-case (SPEC 1.2).
@@ -91,15 +101,19 @@ impl Source for ObjectStoreSource {
             Ok(below) => below,
             Err(error) => return stream::iter([Err(error)]).boxed(),
         };
-        let own = self.place.prefix.as_ref().len();
-        let listed = self.place.store.list(Some(&below)).map(move |object| {
-            let object = object.map_err(|error| refuse(LIST, "the input", error))?;
-            Ok(ObjectMeta {
-                key: object.location.as_ref()[own..].trim_start_matches('/').to_owned(),
-                size: object.size,
-                version: Some(object.e_tag.clone().unwrap_or_else(|| modified(&object))),
-                metadata: Default::default(),
-            })
+        let found = match &self.concerning {
+            None => self.place.store.list(Some(&below)).map_err(refuse_listing).boxed(),
+            Some(lookups) => {
+                let walk = async move { walk::concerning(&self.place, &below, lookups).await };
+                let found = stream::once(walk).map_ok(|found| stream::iter(found).map(Ok));
+                found.try_flatten().boxed()
+            }
+        };
+        let listed = found.map_ok(|object| ObjectMeta {
+            key: self.place.key(&object.location).to_owned(),
+            size: object.size,
+            version: Some(object.e_tag.clone().unwrap_or_else(|| modified(&object))),
+            metadata: Default::default(),
         });
         if !self.with_metadata {
             return listed.boxed();
@@ -160,6 +174,10 @@ fn pinned(object: &ObjectMeta) -> Option<String> {
 
 const LIST: &str = "list";
 
+pub(crate) fn refuse_listing(error: object_store::Error) -> Error {
+    refuse(LIST, "the input", error)
+}
+
 fn refuse(operation: &str, key: &str, error: object_store::Error) -> Error {
     use object_store::Error as Cause;
     let reason = match &error {
@@ -170,6 +188,10 @@ fn refuse(operation: &str, key: &str, error: object_store::Error) -> Error {
             "permission denied (403); check the rights of the access key".to_owned()
         }
         Cause::Unauthenticated { .. } => "the credentials are refused (401)".to_owned(),
+        // Of listings the client tells the refusal in words only.
+        other if operation == LIST && other.to_string().contains("403 Forbidden") => {
+            "permission denied (403); check that the access key may list the bucket".to_owned()
+        }
         other => discreet(other),
     };
     let retryable = matches!(error, Cause::Generic { .. } | Cause::JoinError { .. });

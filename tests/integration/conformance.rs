@@ -1,18 +1,23 @@
 //! Every adapter against the promises of its port.
 
+use arrow::array::RecordBatch;
 use bytes::Bytes;
+use daysum_core::Day;
 use daysum_core::port::memory::{MemoryQuarantine, MemorySink, MemorySource, MemoryStateStore};
-use daysum_core::port::{RunId, WriteScope, conformance};
+use daysum_core::port::{WriteScope, conformance};
 use daysum_core::rows::RowsFormat;
-use daysum_io_postgres::{PostgresQuarantine, Schema};
-use daysum_io_s3::{LocalSource, ObjectStoreQuarantine, ObjectStoreSink, ObjectStoreSource, Place};
+use daysum_io_postgres::{PostgresQuarantine, PostgresSink, Schema, SinkOptions};
+use daysum_io_s3::{
+    LocalSource, ObjectStoreQuarantine, ObjectStoreSink, ObjectStoreSource, ObjectStoreStateStore, Place,
+};
 use daysum_tests::engine::InputFile;
-use daysum_tests::golden::Golden;
 use daysum_tests::postgres::{SCHEMA, database, shared};
 use daysum_tests::s3::S3Server;
 use futures::executor::block_on;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::postgres;
 
 const OBJECTS: [(&str, &str); 3] =
     [("top.parquet", "0123456789"), ("a/b.parquet", "abcdefghij"), ("a/c/d.parquet", "x")];
@@ -40,8 +45,7 @@ fn memory() {
     block_on(conformance::source(&source, &objects()));
     block_on(conformance::state_store(&MemoryStateStore::default()));
     block_on(conformance::quarantine(&mut MemoryQuarantine::default()));
-    let (scope, rows) = day();
-    block_on(conformance::sink(&mut MemorySink::default(), &scope, &rows));
+    block_on(conformance::sink(&mut MemorySink::default(), &scope(), rows));
 }
 
 #[test]
@@ -57,12 +61,12 @@ async fn an_object_store() {
     conformance::source(&ObjectStoreSource::new(place), &objects()).await;
     let output = TempDir::new().expect("a directory");
     let place = Place::directory(output.path()).expect("a directory");
-    conformance::quarantine(&mut ObjectStoreQuarantine::new(place)).await;
-    let (scope, rows) = day();
+    conformance::quarantine(&mut ObjectStoreQuarantine::new(place.clone())).await;
+    conformance::state_store(&ObjectStoreStateStore::new(place)).await;
     for format in [RowsFormat::Parquet, RowsFormat::Csv] {
         let place = Place::directory(output.path()).expect("a directory");
-        let scope = WriteScope { source_uuid: format!("{format:?}"), ..scope.clone() };
-        conformance::sink(&mut ObjectStoreSink::new(place, format), &scope, &rows).await;
+        let scope = WriteScope { source_uuid: format!("{format:?}"), ..scope() };
+        conformance::sink(&mut ObjectStoreSink::new(place, format), &scope, rows).await;
     }
 }
 
@@ -72,11 +76,11 @@ fn a_bucket() {
     for (key, content) in objects() {
         server.place_files("in", &[InputFile { key: key.to_owned(), bytes: content }]);
     }
-    let (scope, rows) = day();
     runtime.block_on(async {
         conformance::source(&ObjectStoreSource::new(server.place("in")), &objects()).await;
-        conformance::sink(&mut ObjectStoreSink::new(server.place("out"), RowsFormat::Arrow), &scope, &rows)
-            .await;
+        let mut sink = ObjectStoreSink::new(server.place("out"), RowsFormat::Arrow);
+        conformance::sink(&mut sink, &scope(), rows).await;
+        conformance::state_store(&ObjectStoreStateStore::new(server.place("states"))).await;
         conformance::quarantine(&mut ObjectStoreQuarantine::new(server.place("out"))).await;
     });
 }
@@ -85,18 +89,17 @@ fn a_bucket() {
 fn postgresql() {
     let (name, runtime) = (database(), Runtime::new().expect("a runtime"));
     let (config, schema) = (shared().config(&name), Schema::new(SCHEMA).expect("a good name"));
-    runtime.block_on(conformance::quarantine(&mut PostgresQuarantine::new(config, schema)));
+    runtime.block_on(async {
+        conformance::quarantine(&mut PostgresQuarantine::new(config.clone(), schema.clone())).await;
+        let mut sink = PostgresSink::new(config, schema, SinkOptions::default());
+        conformance::sink(&mut sink, &scope(), rows).await;
+    });
 }
 
-fn day() -> (WriteScope, arrow::array::RecordBatch) {
-    let golden = Golden::read(&Golden::root().join("gen-small"));
-    let scope = WriteScope {
-        source_uuid: "source".to_owned(),
-        report_period_id: None,
-        day: "2025-11-01".parse().expect("a day"),
-        inputs: Vec::new(),
-        fingerprint: "f".to_owned(),
-        run: RunId("conformance".to_owned()),
-    };
-    (scope, golden.expected)
+fn scope() -> WriteScope {
+    postgres::scope("2025-11-01", "conformance")
+}
+
+fn rows(day: Day) -> RecordBatch {
+    postgres::rows_of(&day.to_string(), 1, 40)
 }

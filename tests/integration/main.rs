@@ -6,6 +6,7 @@ mod corpus;
 mod generate;
 mod golden;
 mod laws;
+mod long_labels;
 mod oracle_goldens;
 mod postgres;
 mod s3;

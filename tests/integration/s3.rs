@@ -5,6 +5,7 @@ use daysum_core::rows::{RowsDigest, RowsFormat};
 use daysum_core::{Lookups, Result, drive};
 use daysum_io_s3::{ObjectStoreSink, ObjectStoreSource, Place, StoreSettings};
 use daysum_tests::compare::{Precision, assert_same};
+use daysum_tests::engine::InputFile;
 use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::s3::{Fault, S3Server, SECRET, upload};
 use object_store::ObjectStoreExt;
@@ -44,8 +45,16 @@ fn every_golden_from_a_bucket() {
 fn faults_within_the_budget_leave_the_rows_as_they_are() {
     let (server, runtime, golden) = (S3Server::start(), runtime(), gen_small());
     server.upload("in", &golden.files);
-    for fault in [Fault::SlowDown, Fault::Internal, Fault::Truncated, Fault::Stalled] {
+    for fault in [
+        Fault::SlowDown,
+        Fault::TooMany,
+        Fault::Internal,
+        Fault::Truncated,
+        Fault::Stalled,
+        Fault::StalledBody,
+    ] {
         server.plan([None, Some(fault), None, None, Some(fault)]);
+        server.plan_lists(Some(fault).filter(|fault| *fault != Fault::StalledBody).map(Some));
         let rows = summarise(&runtime, server.place("in"), &golden.lookups)
             .unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         assert_same(&format!("{fault:?}"), &golden.expected, &rows, Precision::Relative(1e-9));
@@ -57,8 +66,14 @@ fn faults_within_the_budget_leave_the_rows_as_they_are() {
 fn what_no_retry_cures_is_one_clear_error() {
     let (server, runtime, golden) = (S3Server::start(), runtime(), gen_small());
     server.upload("in", &golden.files);
-    for (fault, said) in [(Fault::Forbidden, "permission denied"), (Fault::WrongRange, "")] {
-        server.plan([None, Some(fault)]);
+    for (fault, said) in [
+        (Fault::Forbidden, "permission denied"),
+        (Fault::WrongRange, ""),
+        (Fault::NoRange, ""),
+        (Fault::WiderRange, ""),
+    ] {
+        // Behind the footers, because those of small files are read with all the rest.
+        server.plan(std::iter::repeat_n(None, golden.files.len()).chain([Some(fault)]));
         let error = summarise(&runtime, server.place("in"), &golden.lookups).expect_err("a refused read");
         let shown = format!("{error} {error:?}");
         assert!(
@@ -118,6 +133,43 @@ fn only_the_needed_column_chunks_are_fetched() {
         sent.bytes,
         sent.requests
     );
+}
+
+/// Four sources of six months each, ours among them; the other objects cannot be read.
+#[test]
+fn a_large_bucket_is_listed_where_it_concerns_the_run() {
+    let (server, runtime, golden) = (S3Server::start(), runtime(), gen_small());
+    server.place_files("small", &golden.files);
+    server.place_files("large", &golden.files);
+    let of_others: Vec<InputFile> = ["pod_usage", "storage_usage"]
+        .iter()
+        .flat_map(|table| ["a", "b", golden.lookups.source_uuid.as_str()].map(|source| (table, source)))
+        .flat_map(|of| (1..=6).map(move |month| (of, month)))
+        .flat_map(|((table, source), month)| {
+            let folder = format!("org1/OCP/{table}/source={source}/year=2025/month={month:02}");
+            (0..80).map(move |number| format!("{folder}/{number}.parquet"))
+        })
+        .map(|key| InputFile { key, bytes: "broken".into() })
+        .collect();
+    server.place_files("large", &of_others);
+    let list = |prefix: &str, narrow: bool| {
+        let source = ObjectStoreSource::new(server.place(prefix));
+        let source = if narrow { source.concerning(&golden.lookups) } else { source };
+        server.take_sent();
+        let found = runtime.block_on(drive::list(&source, &ListRequest::default(), &golden.lookups));
+        (found.expect("a listing"), server.take_sent())
+    };
+    let own = golden.files.len() as u64;
+    let (all, sent) = list("small", true);
+    assert_eq!((all.len() as u64, sent.lists, sent.listed), (own, 1, own), "one page is all there is");
+    let (same, of_everything) = list("large", false);
+    assert_eq!((same, of_everything.listed), (all.clone(), own + of_others.len() as u64));
+    let (same, sent) = list("large", true);
+    assert_eq!(same, all);
+    // Two pages say that it is large; after them, no object of anybody else is seen.
+    assert!(sent.listed <= 2000 + own && sent.listed < of_everything.listed, "{sent:?}");
+    let folders = sent.lists - 2;
+    assert!(folders <= 45, "{folders} folders were listed");
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! The `daysum` command as a shell would start it, for the tests of crate `daysum`: only they know where it was built.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use daysum_core::Lookups;
+use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::golden::Golden;
 use crate::postgres::{SCHEMA, database, shared};
@@ -93,4 +98,70 @@ pub fn parquet_below(directory: &Path) -> Vec<PathBuf> {
 pub fn copy_into(from: &Path, to: &Path) {
     let copied = Command::new("cp").args(["-r", text(from), text(to)]).status().expect("cp");
     assert!(copied.success());
+}
+
+/// Input, lookups and output of a data set that a test may change.
+#[derive(Debug)]
+pub struct Bench {
+    daysum: Daysum,
+    /// Everything lies in it.
+    pub work: TempDir,
+    /// The lookups.
+    pub lookups: PathBuf,
+}
+
+impl Bench {
+    /// A copy of the golden data set gen-small: two days.
+    pub fn new(daysum: Daysum) -> Self {
+        let (input, lookups) = golden("gen-small");
+        let work = TempDir::new().expect("a directory");
+        copy_into(&input, work.path());
+        Self { daysum, work, lookups }
+    }
+
+    /// A synthetic cluster from 2025-11-01 on.
+    pub fn generated(daysum: Daysum, days: u32) -> Self {
+        let work = TempDir::new().expect("a directory");
+        let input = work.path().join("input");
+        let days = days.to_string();
+        daysum.ends(0, &["generate", "--output", text(&input), "--rows", "4k", "--days", &days]);
+        Self { daysum, lookups: input.join("lookups.json"), work }
+    }
+
+    /// A path in the directory; the input is at `input`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.work.path().join(name)
+    }
+
+    /// The first file of the input whose path has all of these words.
+    pub fn file(&self, words: &[&str]) -> PathBuf {
+        let files = parquet_below(&self.path("input"));
+        files
+            .into_iter()
+            .find(|path| words.iter().all(|word| text(path).contains(word)))
+            .expect("it is there")
+    }
+
+    /// Runs with further arguments; the report.
+    pub fn run(&self, code: i32, output: &[&str]) -> Value {
+        let (input, report) = (self.path("input"), self.path("report.json"));
+        let run = ["run", text(&input), "--lookups", text(&self.lookups), "--report", text(&report)];
+        self.daysum.ends(code, &[&run[..], output].concat());
+        serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON")
+    }
+}
+
+/// The days in a field of a report.
+pub fn days(report: &Value, field: &str) -> Vec<String> {
+    let days = report[field].as_array().expect("a list of days");
+    days.iter().map(|day| day.as_str().expect("a day").to_owned()).collect()
+}
+
+/// Waits for something that another process brings about; fails where it never comes.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what} never came");
+        sleep(Duration::from_millis(10));
+    }
 }

@@ -1,7 +1,7 @@
 //! A real S3 server in this process (s3s-fs over a directory), and faults between it and its clients.
 //!
 //! ```text
-//! object_store ── HTTP ──> accept loop ──> Faults (the next planned one, for GETs of objects) ──> s3s-fs
+//! object_store ── HTTP ──> accept loop ──> Faults (the next planned one, for GETs or for listings) ──> s3s-fs
 //! ```
 
 use std::collections::VecDeque;
@@ -36,11 +36,13 @@ pub const KEY: &str = "canary-key-8a90d2";
 /// Its secret, which must not either.
 pub const SECRET: &str = "canary-4f3b1c";
 
-/// What happens to the answer of a GET of an object, once.
+/// What happens to one answer: to a GET of an object, or to a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// 503, as S3 throttles.
     SlowDown,
+    /// 429, as others do.
+    TooMany,
     /// 500.
     Internal,
     /// 403.
@@ -49,8 +51,14 @@ pub enum Fault {
     Truncated,
     /// No answer for longer than clients wait.
     Stalled,
-    /// A body of other bytes than were asked for, and a header that says so.
+    /// Half of the body, and then nothing for longer than clients wait.
+    StalledBody,
+    /// A header that says that these are other bytes than were asked for.
     WrongRange,
+    /// The whole object, as by a server that knows no ranges.
+    NoRange,
+    /// The whole object, and a header that says so.
+    WiderRange,
 }
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -67,6 +75,7 @@ pub struct S3Server {
 #[derive(Debug, Default)]
 struct State {
     faults: Mutex<VecDeque<Option<Fault>>>,
+    faults_of_lists: Mutex<VecDeque<Option<Fault>>>,
     sent: Mutex<Sent>,
     changes: Mutex<Vec<Change>>,
     root: PathBuf,
@@ -82,13 +91,17 @@ struct Change {
     content: Option<Vec<u8>>,
 }
 
-/// What was answered to GETs of objects.
+/// What was answered.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Sent {
-    /// Requests.
+    /// GETs of objects.
     pub requests: u64,
-    /// Bytes of bodies, as their length was told.
+    /// Bytes of their bodies, as their length was told.
     pub bytes: u64,
+    /// Listings, each of one page.
+    pub lists: u64,
+    /// Objects in them.
+    pub listed: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -194,6 +207,11 @@ impl S3Server {
         *lock(&self.state.faults) = faults.into_iter().collect();
     }
 
+    /// Faults for the next listings, in order.
+    pub fn plan_lists(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
+        *lock(&self.state.faults_of_lists) = faults.into_iter().collect();
+    }
+
     /// Replaces an object, or removes it, right before a GET of it is answered; `passing` GETs of it come first.
     pub fn change(&self, key: &str, passing: u32, content: Option<Vec<u8>>) {
         let key = format!("/{BUCKET}/{key}");
@@ -202,7 +220,11 @@ impl S3Server {
 
     /// Faults that nobody has met yet.
     pub fn planned(&self) -> usize {
-        lock(&self.state.faults).iter().flatten().count()
+        let state = &self.state;
+        [&state.faults, &state.faults_of_lists]
+            .map(|faults| lock(faults).iter().flatten().count())
+            .iter()
+            .sum()
     }
 
     /// What was sent since this was last asked.
@@ -242,14 +264,20 @@ async fn answer(
     service: S3Service,
     state: Arc<State>,
 ) -> Result<Response<Body>, Infallible> {
-    let is_object = request.method() == Method::GET
-        && request.uri().query().is_none_or(|query| !query.contains("list-type"));
-    let fault = if is_object { lock(&state.faults).pop_front().flatten() } else { None };
+    let is_list = request.uri().query().is_some_and(|query| query.contains("list-type"));
+    let is_object = request.method() == Method::GET && !is_list;
+    let path = request.uri().path().replace("%3D", "=");
+    let fault = match (is_object, is_list) {
+        (true, _) => lock(&state.faults).pop_front().flatten(),
+        (_, true) => lock(&state.faults_of_lists).pop_front().flatten(),
+        _ => None,
+    };
     if is_object {
-        state.change(&request.uri().path().replace("%3D", "="));
+        state.change(&path);
     }
     match fault {
         Some(Fault::SlowDown) => return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
+        Some(Fault::TooMany) => return Ok(refusal(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests")),
         Some(Fault::Internal) => return Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
         Some(Fault::Forbidden) => return Ok(refusal(StatusCode::FORBIDDEN, "AccessDenied")),
         Some(Fault::Stalled) => tokio::time::sleep(Duration::from_secs(3)).await,
@@ -268,12 +296,39 @@ async fn answer(
         sent.requests += 1;
         sent.bytes += whole.len() as u64;
     }
+    if is_list {
+        let mut sent = lock(&state.sent);
+        sent.lists += 1;
+        sent.listed += whole.windows(5).filter(|bytes| bytes == b"<Key>").count() as u64;
+    }
     let body = match fault {
         Some(Fault::Truncated) => {
             let half = whole.slice(..whole.len() / 2);
             head.headers.insert("content-length", whole.len().into());
             let cut = std::io::Error::other("planned");
             StreamBody::new(stream::iter([Ok(Frame::data(half)), Err(cut)])).boxed_unsync()
+        }
+        Some(Fault::StalledBody) => {
+            let (half, rest) = (whole.slice(..whole.len() / 2), whole.slice(whole.len() / 2..));
+            let rest = async move {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                Ok(Frame::data(rest))
+            };
+            let half = stream::once(async { Ok(Frame::data(half)) });
+            head.headers.insert("content-length", whole.len().into());
+            StreamBody::new(stream::select(half, stream::once(rest))).boxed_unsync()
+        }
+        Some(Fault::NoRange | Fault::WiderRange) => {
+            let object = std::fs::read(state.root.join(path.trim_start_matches('/'))).expect("it was found");
+            head.headers.insert("content-length", object.len().into());
+            head.headers.remove("content-range");
+            head.status = StatusCode::OK;
+            if fault == Some(Fault::WiderRange) {
+                let told = format!("bytes 0-{}/{}", object.len() - 1, object.len());
+                head.headers.insert("content-range", told.parse().expect("a header"));
+                head.status = StatusCode::PARTIAL_CONTENT;
+            }
+            full(object.into())
         }
         Some(Fault::WrongRange) => {
             let told = format!("bytes 1-{}/{}", whole.len(), whole.len() + 1);

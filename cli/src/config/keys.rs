@@ -277,6 +277,13 @@ pub(super) const KEYS: &[Key] = &[
     obeyed("postgresql.lock_timeout", Count(0, DAY_OF_SECONDS), &[], "60", "seconds; 0: none"),
     obeyed("postgresql.retries", Count(0, 100), &[], "8", "retries of what may succeed when tried again"),
     obeyed(
+        "postgresql.writers",
+        Count(1, 64),
+        &[],
+        "2",
+        "days that are written at once, each over its connection",
+    ),
+    obeyed(
         "postgresql.registry",
         Switch,
         &[],

@@ -162,6 +162,8 @@ pub struct Postgresql {
     pub lock_timeout: u64,
     /// Retries after the first attempt.
     pub retries: usize,
+    /// Days written at once.
+    pub writers: usize,
     /// Whether the registry tables are written too.
     pub registry: bool,
 }
@@ -280,6 +282,7 @@ impl Config {
                 statement_timeout: count("postgresql.statement_timeout").unwrap_or(900),
                 lock_timeout: count("postgresql.lock_timeout").unwrap_or(60),
                 retries: size("postgresql.retries").unwrap_or(8),
+                writers: size("postgresql.writers").unwrap_or(2),
                 registry: switch("postgresql.registry", false),
             },
             settings,

@@ -42,7 +42,7 @@ impl ChunkDecoder {
             footer.metadata().file_metadata().schema_descr(),
             footer.read_columns(kind),
         );
-        let inner = ParquetPushDecoderBuilder::new_with_metadata(footer.reader()?)
+        let inner = ParquetPushDecoderBuilder::new_with_metadata(footer.reader(row_group)?)
             .with_row_groups(vec![row_group as usize])
             .with_projection(projection)
             .with_batch_size(batch_rows.max(1))

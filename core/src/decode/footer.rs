@@ -23,6 +23,12 @@ use crate::schema::{FactKind, Grain, Table};
 /// Bytes asked for first: the footers of nearly all files fit, so one read is enough.
 const TAIL: u64 = 64 * 1024;
 
+/// The largest dictionary that writers make before they go on without one.
+const DICTIONARY_BYTES: i64 = 2 * 1024 * 1024;
+
+/// A dictionary key takes no more than this.
+const KEY_BYTES: i64 = 4;
+
 /// Reads a footer. Call [`step`](Self::step) until it is done.
 #[derive(Debug)]
 pub struct FooterDecoder {
@@ -197,17 +203,28 @@ impl Footer {
             .map(|(index, _)| index)
     }
 
-    /// The reader's metadata, with dictionaries asked for wherever text is.
-    pub(super) fn reader(&self) -> Result<ArrowReaderMetadata> {
-        let hinted = |field: &Arc<Field>| {
+    /// The reader's metadata for a row group: text comes as it lies there, in dictionaries, or as views into its pages
+    /// where it outgrew them. A dictionary of such text would have to be made, by hashing every row of it.
+    pub(super) fn reader(&self, row_group: u32) -> Result<ArrowReaderMetadata> {
+        let columns = self.metadata.row_group(row_group as usize).columns();
+        // Columns that are nested or repeated shift the leaves; koku's are neither, and to others either form is right.
+        let outgrew = |index: usize| {
+            columns.get(index).is_some_and(|column| {
+                column.uncompressed_size() > DICTIONARY_BYTES + column.num_values().saturating_mul(KEY_BYTES)
+            })
+        };
+        let hinted = |(index, field): (usize, &Arc<Field>)| {
             let text = match field.data_type() {
                 DataType::Dictionary(_, value) => value.is_string(),
                 found => found.is_string(),
             };
-            let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-            if text { Arc::new(field.as_ref().clone().with_data_type(dictionary)) } else { field.clone() }
+            let wanted = match outgrew(index) {
+                true => DataType::Utf8View,
+                false => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            };
+            if text { Arc::new(field.as_ref().clone().with_data_type(wanted)) } else { field.clone() }
         };
-        let hint = Schema::new(self.schema.fields().iter().map(hinted).collect::<Vec<_>>());
+        let hint = Schema::new(self.schema.fields().iter().enumerate().map(hinted).collect::<Vec<_>>());
         ArrowReaderMetadata::try_new(
             self.metadata.clone(),
             ArrowReaderOptions::new().with_schema(Arc::new(hint)),

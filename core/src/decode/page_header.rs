@@ -51,9 +51,12 @@ impl PageHeader {
                 (1, I32) => kind = Some(reader.int()?),
                 (2, I32) => uncompressed = Some(reader.int()?),
                 (3, I32) => compressed = Some(reader.int()?),
-                (5 | 7 | 8, STRUCT) => reader.fields(|reader, field, of| match (field, of) {
-                    (1, I32) => Ok(values = Some(reader.int()?)),
-                    _ => reader.skip(of, DEEPEST),
+                (5 | 7 | 8, STRUCT) => reader.fields(|reader, field, of| {
+                    match (field, of) {
+                        (1, I32) => values = Some(reader.int()?),
+                        _ => reader.skip(of, DEEPEST)?,
+                    }
+                    Ok(())
                 })?,
                 _ => reader.skip(of, DEEPEST)?,
             }

@@ -63,7 +63,7 @@ impl PiecewiseDecoder {
         let group = Group { metadata: footer.metadata(), row_group: row_group as usize, object: &object };
         let schema = group.metadata.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, footer.read_columns(kind));
-        let inner = footer.reader().and_then(|reader| {
+        let inner = footer.reader(row_group).and_then(|reader| {
             parquet_to_arrow_field_levels(schema, mask, Some(reader.schema().fields()))
                 .and_then(|levels| {
                     ParquetRecordBatchReader::try_new_with_row_groups(

@@ -85,7 +85,7 @@ impl WindowedDecoder {
         let group = Group { metadata: footer.metadata(), row_group: row_group as usize, held };
         let schema = group.metadata.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, read);
-        let inner = footer.reader().and_then(|reader| {
+        let inner = footer.reader(row_group).and_then(|reader| {
             parquet_to_arrow_field_levels(schema, mask, Some(reader.schema().fields()))
                 .and_then(|levels| {
                     ParquetRecordBatchReader::try_new_with_row_groups(

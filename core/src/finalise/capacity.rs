@@ -1,56 +1,57 @@
 //! Node and cluster capacity: the maximum of each interval, summed over the day (SPEC 2.4).
 
-use std::collections::BTreeMap;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
+use super::pods::{GIB, HOUR};
 use crate::error::{Error, Result};
 use crate::exact::ExactSum;
 use crate::intern::Sym;
 use crate::state::DayState;
 
-/// CPU in core-seconds, memory in byte-seconds.
+/// Core-hours, then gibibyte-hours.
+type Hours = [f64; 2];
+
+/// Core-seconds, then byte-seconds.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seconds {
-    cpu: ExactSum,
-    memory: ExactSum,
-}
+struct Seconds([ExactSum; 2]);
 
 impl Seconds {
-    pub(super) fn cpu(&self) -> f64 {
-        self.cpu.to_f64()
-    }
-
-    pub(super) fn memory(&self) -> f64 {
-        self.memory.to_f64()
-    }
-
-    fn add(&mut self, cpu: Option<f64>, memory: Option<f64>) -> Result<()> {
-        if self.cpu.add(cpu.unwrap_or(0.0)) && self.memory.add(memory.unwrap_or(0.0)) {
+    fn add(&mut self, largest: [Option<f64>; 2]) -> Result<()> {
+        if self.0.iter_mut().zip(largest).all(|(sum, value)| sum.add(value.unwrap_or(0.0))) {
             return Ok(());
         }
         Err(Error::Overflow { what: "node capacity of a day".into() })
+    }
+
+    fn hours(&self) -> Hours {
+        let [cpu, memory] = self.0.map(|sum| sum.to_f64() / HOUR);
+        [cpu, memory * GIB]
     }
 }
 
 /// Capacities of one day. Without hourly rows they are 0, not NULL (SPEC 2.5).
 #[derive(Debug, Default)]
 pub(super) struct Capacity {
-    nodes: BTreeMap<Sym, Seconds>,
+    nodes: HashMap<Sym, Hours, RandomState>,
     /// All nodes, those without a name included.
-    pub(super) cluster: Seconds,
+    pub(super) cluster: Hours,
 }
 
 impl Capacity {
     pub(super) fn of(state: &DayState) -> Result<Self> {
-        let mut capacity = Self::default();
+        let mut nodes: HashMap<Sym, Seconds, RandomState> = HashMap::default();
+        let mut cluster = Seconds::default();
         for ([_, node], largest) in state.capacity.iter() {
-            let (cpu, memory) = (largest.cpu.get(), largest.memory.get());
-            capacity.nodes.entry(*node).or_default().add(cpu, memory)?;
-            capacity.cluster.add(cpu, memory)?;
+            let largest = [largest.cpu.get(), largest.memory.get()];
+            nodes.entry(*node).or_default().add(largest)?;
+            cluster.add(largest)?;
         }
-        Ok(capacity)
+        let nodes = nodes.into_iter().map(|(node, seconds)| (node, seconds.hours())).collect();
+        Ok(Self { nodes, cluster: cluster.hours() })
     }
 
-    pub(super) fn node(&self, node: Sym) -> Seconds {
+    pub(super) fn node(&self, node: Sym) -> Hours {
         self.nodes.get(&node).copied().unwrap_or_default()
     }
 }

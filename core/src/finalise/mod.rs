@@ -11,14 +11,14 @@
 //! is reproduced exactly and counted. Rows leave sorted by key, so equal content gives equal rows.
 
 mod capacity;
-mod labels;
+mod joins;
 mod pods;
 mod policy;
 mod storage;
 mod unallocated;
 mod write;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 
 pub use policy::{OnNodelessVolume, Policy, PolicyOptions};
 
@@ -52,10 +52,10 @@ impl DayState {
     pub fn finalise(self, day: Day, config: &FoldConfig, policy: &Policy) -> Result<DaySummary> {
         let mut state = self.settled()?;
         let capacity = capacity::Capacity::of(&state)?;
-        let mut labels = labels::LabelSets::of(&state, config);
+        let mut joins = joins::Joins::of(&state, config, policy);
         let mut fanned_out = 0;
-        let pods = pods::group(&mut state, &mut labels, policy, &mut fanned_out)?;
-        let volumes = storage::group(&mut state, &mut labels, day, policy, &mut fanned_out)?;
+        let pods = pods::group(&mut state, &mut joins, &mut fanned_out)?;
+        let volumes = storage::group(&mut state, &mut joins, day, policy, &mut fanned_out)?;
         let mut summary = DaySummary {
             day,
             fanned_out,
@@ -70,10 +70,9 @@ impl DayState {
         };
         let mut nodes = unallocated::Nodes::default();
         for block in summary.pods.blocks(&summary.names)? {
-            let block = block?;
-            let rows = summary.rows_of(&block);
+            let rows = summary.rows_of(&block?);
             nodes.add(&rows, policy)?;
-            summary.pod_rows += rows.len();
+            summary.pod_rows += rows.namespaces.len();
         }
         (summary.unallocated, summary.nodes_without_role) = nodes.into_rows(policy);
         Ok(summary)
@@ -89,14 +88,17 @@ impl DaySummary {
     /// The rows in the schema of [`rows::schema`], sorted by key: those of pods, of nodes' unallocated capacity, of
     /// volumes. Memory is that of one batch beside the day's own.
     pub fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + '_> {
-        let pods = self.pods.blocks(&self.names)?.map(|block| self.batch(&self.rows_of(&block?), &[]));
-        let unallocated = self.unallocated.chunks(rows::BLOCK_ROWS).map(|rows| {
-            let rows: Vec<_> = rows.iter().map(unallocated::UnallocatedRow::as_pod).collect();
-            self.batch(&rows, &[])
+        let pods = self.pods.blocks(&self.names)?.map(|block| {
+            let block = block?;
+            let labels = block.labels();
+            self.batch(labels.len()).of_pods(self.rows_of(&block), Some(labels))
         });
+        let unallocated = self.unallocated.chunks(rows::BLOCK_ROWS);
+        let unallocated =
+            unallocated.map(|rows| self.batch(rows.len()).of_pods(unallocated::as_pods(rows), None));
         let volumes = self.volumes.blocks().map(|block| {
             let rows = storage::rows(&self.names, &self.volumes, block, self.day, &self.policy);
-            self.batch(&[], &rows)
+            self.batch(rows.len()).of_volumes(&rows)
         });
         Ok(pods.chain(unallocated).chain(volumes))
     }
@@ -107,11 +109,11 @@ impl DaySummary {
         rows::concat(&batches)
     }
 
-    fn rows_of<'a>(&'a self, block: &'a pods::PodBlock<'a>) -> Vec<pods::PodRow<'a>> {
-        pods::rows(block, &self.names, &self.capacity, &self.policy)
+    fn rows_of(&self, block: &pods::PodBlock<'_>) -> pods::PodRows {
+        block.rows(&self.names, &self.capacity, &self.policy)
     }
 
-    fn batch(&self, pods: &[pods::PodRow<'_>], volumes: &[storage::StorageRow<'_>]) -> Result<RecordBatch> {
-        write::batch(pods, volumes, self.day, &self.policy)
+    fn batch(&self, rows: usize) -> write::Batch<'_> {
+        write::Batch { day: self.day, policy: &self.policy, rows }
     }
 }

@@ -1,7 +1,12 @@
 //! Pod rows: usage by namespace, node and merged labels (SPEC 2.5).
 
+use std::ops::Range;
+
+use arrow::array::builder::Float64Builder;
+use arrow::array::{Float64Array, Int32Array, StringArray};
+
 use super::capacity::Capacity;
-use super::labels::LabelSets;
+use super::joins::Joins;
 use super::policy::Policy;
 use crate::error::Result;
 use crate::intern::{Interner, Sym};
@@ -15,51 +20,58 @@ pub(super) const GIB: f64 = 1.0 / (1u64 << 30) as f64;
 /// Seconds to hours.
 pub(super) const HOUR: f64 = 3600.0;
 
-/// A finished Pod row, in hours, cores and gibibytes.
-#[derive(Debug, Clone)]
-pub(super) struct PodRow<'a> {
-    pub(super) namespace: Option<&'a str>,
-    pub(super) node: Option<&'a str>,
-    pub(super) resource_id: Option<&'a str>,
-    pub(super) labels: Option<&'a str>,
+/// Finished rows with the columns of Pod rows but their labels, in hours, cores and gibibytes.
+#[derive(Debug)]
+pub(super) struct PodRows {
+    pub(super) namespaces: StringArray,
+    pub(super) nodes: StringArray,
+    pub(super) resource_ids: StringArray,
     /// In the order of [`POD_SUMS`](crate::rows::POD_SUMS).
-    pub(super) sums: [Option<f64>; 8],
+    pub(super) sums: [Float64Array; 8],
     /// In the order of [`CAPACITIES`](crate::rows::CAPACITIES).
-    pub(super) capacities: [Option<f64>; 6],
-    pub(super) category: Option<i32>,
+    pub(super) capacities: [Float64Array; 6],
+    pub(super) categories: Int32Array,
 }
 
 /// Usage by namespace, node and merged labels.
 #[derive(Debug)]
 pub(super) enum Pods {
-    /// In memory, and the order of the keys.
-    Held(Table<3, PodSums>, Vec<usize>),
+    /// In memory.
+    Held(Box<Finished>),
     /// Sorted runs; a group can be in several. Where nothing can be spilled, this cannot be either.
     Spilled { runs: Vec<Run<3>>, _within: Spill },
+}
+
+/// What was summed up of some groups, sorted by key: a third of what the sums themselves take.
+#[derive(Debug)]
+pub(super) struct Finished {
+    /// namespace, node, merged labels
+    keys: Vec<[Sym; 3]>,
+    resource_ids: Vec<Sym>,
+    sums: [Float64Array; 8],
+    cores: Float64Array,
+    memory: Float64Array,
 }
 
 /// Some groups of them, in order.
 #[derive(Debug)]
 pub(super) enum PodBlock<'a> {
-    Held(&'a Interner, &'a Table<3, PodSums>, &'a [usize]),
-    Spilled(Block<3, PodSums>),
+    Held(&'a Interner, &'a Finished, Range<usize>),
+    Spilled(Box<(Interner, Finished)>),
 }
 
 /// Gathers usage under its merged labels, fan-out included.
-pub(super) fn group(
-    state: &mut DayState,
-    labels: &mut LabelSets<'_>,
-    policy: &Policy,
-    fanned_out: &mut u64,
-) -> Result<Pods> {
+pub(super) fn group(state: &mut DayState, joins: &mut Joins<'_>, fanned_out: &mut u64) -> Result<Pods> {
     if let Some(spill) = state.spilled.to.clone() {
-        return group_spilled(state, labels, policy, fanned_out, spill);
+        return group_spilled(state, joins, fanned_out, spill);
     }
     let DayState { names, usage, .. } = state;
-    let mut groups: Table<3, PodSums> = Table::default();
-    for (&[namespace, node, own], sums) in std::mem::take(usage).iter() {
-        let (sets, times) = joined(names, labels, policy, [namespace, node, own], sums, fanned_out);
-        for set in sets {
+    let usage = std::mem::take(usage);
+    let mut groups: Table<3, PodSums> = Table::with_capacity(usage.len());
+    let mut sets = Vec::new();
+    for (&[namespace, node, own], sums) in usage.iter() {
+        let times = joined(names, joins, [namespace, node, own], sums, fanned_out, &mut sets);
+        for &set in &sets {
             let group = groups.group([namespace, node, set]);
             let into = groups.value_mut(group);
             into.add_times(sums, times)?;
@@ -67,27 +79,27 @@ pub(super) fn group(
         }
     }
     let order = sorted(names, &groups, [true; 3]);
-    Ok(Pods::Held(groups, order))
+    let groups = order.into_iter().map(|group| (groups.key(group), groups.value(group)));
+    Ok(Pods::Held(Box::new(Finished::of(groups))))
 }
 
 /// The same for a day that had to be spilled: block by block, and spilled again under its new keys.
 fn group_spilled(
     state: &mut DayState,
-    labels: &mut LabelSets<'_>,
-    policy: &Policy,
+    joins: &mut Joins<'_>,
     fanned_out: &mut u64,
     spill: Spill,
 ) -> Result<Pods> {
     let DayState { names, spilled, .. } = state;
     let known = names.len();
-    let mut runs = Vec::new();
+    let (mut runs, mut sets) = (Vec::new(), Vec::new());
     let mut groups: Block<3, PodSums> = Block::default();
     for block in Merged::of(&Merged::<3, PodSums>::reduced(std::mem::take(&mut spilled.usage), &spill)?)? {
         let block: Block<3, PodSums> = block?;
         for (key, sums) in block.table.iter() {
             let key @ [namespace, node, _] = key.map(|part| Remap::once(&block.names, names).sym(part));
-            let (sets, times) = joined(names, labels, policy, key, sums, fanned_out);
-            for set in sets {
+            let times = joined(names, joins, key, sums, fanned_out, &mut sets);
+            for &set in &sets {
                 let key = [namespace, node, set].map(|part| Remap::once(names, &mut groups.names).sym(part));
                 let group = groups.table.group(key);
                 let into = groups.table.value_mut(group);
@@ -98,7 +110,7 @@ fn group_spilled(
         }
         // What this block's labels were and became is not needed for the next one.
         names.truncate(known);
-        labels.forget();
+        joins.forget();
         if groups.memory_size() > spill.bytes {
             runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
             groups = Block::default();
@@ -108,19 +120,19 @@ fn group_spilled(
     Ok(Pods::Spilled { runs: Merged::<3, PodSums>::reduced(runs, &spill)?, _within: spill })
 }
 
-/// The merged label sets that a group's usage belongs to, and how often to each (SPEC 2.3, 2.10).
+/// Puts the merged label sets that a group's usage belongs to into `sets`; how often to each (SPEC 2.3, 2.10).
 fn joined(
     names: &mut Interner,
-    labels: &mut LabelSets<'_>,
-    policy: &Policy,
+    joins: &mut Joins<'_>,
     [namespace, node, own]: [Sym; 3],
     sums: &PodSums,
     fanned_out: &mut u64,
-) -> (Vec<Sym>, u64) {
-    let times = policy.categories.matches(names.get(namespace)).multiplicity();
-    let joined = labels.joined(names, node, namespace, [own, Sym::NULL]);
-    *fanned_out += sums.rows * (times * joined.len() as u64 - 1);
-    (joined, times)
+    sets: &mut Vec<Sym>,
+) -> u64 {
+    let times = joins.repeats(names, namespace);
+    joins.labels(names, node, namespace, [own, Sym::NULL], sets);
+    *fanned_out += sums.rows * (times * sets.len() as u64 - 1);
+    times
 }
 
 impl Pods {
@@ -130,62 +142,92 @@ impl Pods {
         names: &'a Interner,
     ) -> Result<Box<dyn Iterator<Item = Result<PodBlock<'a>>> + Send + 'a>> {
         Ok(match self {
-            Self::Held(groups, order) => {
-                Box::new(order.chunks(BLOCK_ROWS).map(move |order| Ok(PodBlock::Held(names, groups, order))))
+            Self::Held(finished) => {
+                let rows = finished.keys.len();
+                let block = move |from| from..rows.min(from + BLOCK_ROWS);
+                let blocks = (0..rows).step_by(BLOCK_ROWS).map(block);
+                Box::new(blocks.map(move |rows| Ok(PodBlock::Held(names, finished, rows))))
             }
-            Self::Spilled { runs, .. } => {
-                Box::new(Merged::of(runs)?.map(|block| Ok(PodBlock::Spilled(block?))))
-            }
+            Self::Spilled { runs, .. } => Box::new(Merged::of(runs)?.map(|block| {
+                let Block { names, table } = block?;
+                let finished = Finished::of(table.iter());
+                Ok(PodBlock::Spilled(Box::new((names, finished))))
+            })),
         })
     }
 }
 
-/// The rows of a block. `names` are those of the day.
-pub(super) fn rows<'a>(
-    block: &'a PodBlock<'a>,
-    names: &Interner,
-    capacity: &Capacity,
-    policy: &Policy,
-) -> Vec<PodRow<'a>> {
-    let cluster = [capacity.cluster.cpu() / HOUR, capacity.cluster.memory() / HOUR * GIB];
-    // Rows are sorted by namespace, so its category is mostly that of the row before.
-    let mut latest: Option<(Sym, Option<i32>)> = None;
-    let mut category = |namespace: Sym, text: Option<&str>| match latest {
-        Some((known, category)) if known == namespace => category,
-        _ => latest.insert((namespace, policy.categories.matches(text).id())).1,
-    };
-    let mut row = |texts: &'a Interner, key: &[Sym; 3], sums: &PodSums, of_day: Option<Sym>| {
-        let [namespace, node, labels] = key.map(|part| texts.get(part));
-        let of_node = of_day.map(|node| capacity.node(node)).unwrap_or_default();
-        let hours = |metric: usize| {
-            let unit = if metric < 4 { 1.0 } else { GIB };
-            sums.sum(metric).map(|seconds| seconds / HOUR * unit)
-        };
-        PodRow {
-            namespace,
-            node,
-            resource_id: texts.get(sums.resource_id),
-            labels,
-            sums: std::array::from_fn(hours),
-            capacities: [
-                sums.cores.get(),
-                Some(of_node.cpu() / HOUR),
-                sums.memory_bytes.get().map(|bytes| bytes * GIB),
-                Some(of_node.memory() / HOUR * GIB),
-                Some(cluster[0]),
-                Some(cluster[1]),
-            ],
-            category: category(key[0], namespace),
+impl Finished {
+    fn of<'a>(groups: impl ExactSizeIterator<Item = (&'a [Sym; 3], &'a PodSums)>) -> Self {
+        let rows = groups.len();
+        let (mut keys, mut resource_ids) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut numbers: [Float64Builder; 10] = std::array::from_fn(|_| Float64Builder::with_capacity(rows));
+        for (key, sums) in groups {
+            keys.push(*key);
+            resource_ids.push(sums.resource_id);
+            for (metric, column) in numbers[..8].iter_mut().enumerate() {
+                let unit = if metric < 4 { 1.0 } else { GIB };
+                column.append_option(sums.sum(metric).map(|seconds| seconds / HOUR * unit));
+            }
+            numbers[8].append_option(sums.cores.get());
+            numbers[9].append_option(sums.memory_bytes.get().map(|bytes| bytes * GIB));
         }
-    };
-    match block {
-        PodBlock::Held(texts, groups, order) => order
-            .iter()
-            .map(|&at| row(texts, groups.key(at), groups.value(at), Some(groups.key(at)[1])))
-            .collect(),
-        PodBlock::Spilled(Block { names: texts, table }) => {
-            let of_day = |key: &[Sym; 3]| names.find(texts.get(key[1])?);
-            table.iter().map(|(key, sums)| row(texts, key, sums, of_day(key))).collect()
+        let [sums @ .., cores, memory] = numbers.map(|mut column| column.finish());
+        Self { keys, resource_ids, sums, cores, memory }
+    }
+}
+
+impl PodBlock<'_> {
+    fn parts(&self) -> (&Interner, &Finished, Range<usize>) {
+        match self {
+            Self::Held(texts, finished, rows) => (texts, finished, rows.clone()),
+            Self::Spilled(block) => (&block.0, &block.1, 0..block.1.keys.len()),
+        }
+    }
+
+    fn text(&self, part: usize) -> StringArray {
+        let (texts, finished, rows) = self.parts();
+        finished.keys[rows].iter().map(|key| texts.get(key[part])).collect()
+    }
+
+    /// The labels of its rows.
+    pub(super) fn labels(&self) -> StringArray {
+        self.text(2)
+    }
+
+    /// Its rows. `names` are those of the day.
+    pub(super) fn rows(&self, names: &Interner, capacity: &Capacity, policy: &Policy) -> PodRows {
+        let (texts, finished, rows) = self.parts();
+        let keys = &finished.keys[rows.clone()];
+        let of_day = |node: Sym| match self {
+            Self::Held(..) => Some(node),
+            Self::Spilled(_) => names.find(texts.get(node)?),
+        };
+        let hours = keys.iter().map(|key| of_day(key[1]).map(|node| capacity.node(node)).unwrap_or_default());
+        let (core_hours, memory_hours): (Vec<f64>, Vec<f64>) =
+            hours.map(|[cpu, memory]| (cpu, memory)).unzip();
+        // Rows are sorted by namespace, so its category is mostly that of the row before.
+        let mut latest: Option<(Sym, Option<i32>)> = None;
+        let category = |key: &[Sym; 3]| match latest {
+            Some((known, category)) if known == key[0] => category,
+            _ => latest.insert((key[0], policy.categories.matches(texts.get(key[0])).id())).1,
+        };
+        let slice = |column: &Float64Array| column.slice(rows.start, rows.len());
+        let resource_ids = finished.resource_ids[rows.clone()].iter().map(|id| texts.get(*id)).collect();
+        PodRows {
+            namespaces: self.text(0),
+            nodes: self.text(1),
+            resource_ids,
+            sums: finished.sums.each_ref().map(slice),
+            capacities: [
+                slice(&finished.cores),
+                core_hours.into(),
+                slice(&finished.memory),
+                memory_hours.into(),
+                Float64Array::from_value(capacity.cluster[0], rows.len()),
+                Float64Array::from_value(capacity.cluster[1], rows.len()),
+            ],
+            categories: keys.iter().map(category).collect(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Storage rows: volumes matched to the nodes of the pods that mount them (SPEC 2.6, 2.7).
 
-use std::collections::{BTreeMap, BTreeSet};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
-use super::labels::LabelSets;
+use super::joins::Joins;
 use super::pods::GIB;
 use super::policy::{OnNodelessVolume, Policy};
 use crate::day::Day;
@@ -11,13 +12,15 @@ use crate::intern::{Interner, Sym};
 use crate::rows::BLOCK_ROWS;
 use crate::state::{DayState, Member, Merged, Remap, Table, VolumeSums, sorted};
 
+type Map<K, V> = HashMap<K, V, RandomState>;
+
 /// Storage by namespace, node, resource id, claim, volume, class, handle and merged labels; and by how
 /// many nodes each volume name is divided.
 #[derive(Debug, Default)]
 pub(super) struct Volumes {
     groups: Table<8, VolumeSums>,
     order: Vec<usize>,
-    node_counts: BTreeMap<Sym, usize>,
+    node_counts: Map<Sym, usize>,
 }
 
 impl Volumes {
@@ -44,7 +47,7 @@ pub(super) struct StorageRow<'a> {
 /// Matches every storage line item with the nodes of its pod, fan-out included.
 pub(super) fn group(
     state: &mut DayState,
-    labels: &mut LabelSets<'_>,
+    joins: &mut Joins<'_>,
     day: Day,
     policy: &Policy,
     fanned_out: &mut u64,
@@ -52,15 +55,17 @@ pub(super) fn group(
     let pods = places_of_pods(state)?;
     let DayState { names, volumes, .. } = state;
     // The join has no volume in its condition: a claim with two volumes in the day matches twice.
-    let mut volumes_of_claim: BTreeMap<[Sym; 3], BTreeSet<Sym>> = BTreeMap::new();
-    let mut nodes_of_volume: BTreeMap<Sym, BTreeSet<Sym>> = BTreeMap::new();
+    let mut volumes_of_claim: Map<[Sym; 3], Vec<Sym>> = Map::default();
+    let mut nodes_of_volume: Map<Sym, Vec<Sym>> = Map::default();
     for (&[namespace, pod, claim, volume, ..], _) in volumes.iter() {
         let Some(places) = pods.get(&[namespace, pod]) else { continue };
-        volumes_of_claim.entry([namespace, pod, claim]).or_default().insert(volume);
+        volumes_of_claim.entry([namespace, pod, claim]).or_default().push(volume);
         let nodes = nodes_of_volume.entry(volume).or_default();
         nodes.extend(places.iter().map(|[node, _]| *node).filter(|node| !node.is_null()));
     }
-    let mut result = Volumes::default();
+    volumes_of_claim.values_mut().for_each(distinct);
+    nodes_of_volume.values_mut().for_each(distinct);
+    let mut result = Volumes { groups: Table::with_capacity(volumes.len()), ..Volumes::default() };
     for (volume, nodes) in nodes_of_volume {
         if volume.is_null() {
             continue; // NULL joins with nothing, so nothing is divided by its count
@@ -79,6 +84,7 @@ pub(super) fn group(
         result.node_counts.insert(volume, count);
     }
     let unmatched = [[Sym::NULL; 2]];
+    let mut sets = Vec::new();
     for (&[namespace, pod, claim, volume, class, handle, volume_labels, claim_labels], sums) in volumes.iter()
     {
         let matched = pods.get(&[namespace, pod]).filter(|_| !claim.is_null());
@@ -87,10 +93,11 @@ pub(super) fn group(
             Some(_) => volumes_of_claim[&[namespace, pod, claim]].len() as u64,
             None => 1,
         };
-        let times = repeated * policy.categories.matches(names.get(namespace)).multiplicity();
+        let times = repeated * joins.repeats(names, namespace);
         let mut copies = 0;
         for &[node, resource] in places {
-            for set in labels.joined(names, node, namespace, [volume_labels, claim_labels]) {
+            joins.labels(names, node, namespace, [volume_labels, claim_labels], &mut sets);
+            for &set in &sets {
                 let group =
                     result.groups.group([namespace, node, resource, claim, volume, class, handle, set]);
                 result.groups.value_mut(group).add_times(sums, times)?;
@@ -103,10 +110,15 @@ pub(super) fn group(
     Ok(result)
 }
 
+fn distinct(syms: &mut Vec<Sym>) {
+    syms.sort_unstable();
+    syms.dedup();
+}
+
 /// Node and resource id of every pod that reports a volume.
-fn places_of_pods(state: &mut DayState) -> Result<BTreeMap<[Sym; 2], Vec<[Sym; 2]>>> {
+fn places_of_pods(state: &mut DayState) -> Result<Map<[Sym; 2], Vec<[Sym; 2]>>> {
     let DayState { names, volumes, mounts, spilled, .. } = state;
-    let mut pods: BTreeMap<[Sym; 2], Vec<[Sym; 2]>> = BTreeMap::new();
+    let mut pods: Map<[Sym; 2], Vec<[Sym; 2]>> = Map::default();
     for (&[namespace, pod, ..], _) in volumes.iter() {
         pods.entry([namespace, pod]).or_default();
     }

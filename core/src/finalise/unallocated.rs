@@ -1,8 +1,10 @@
 //! What of each node's capacity no pod used or asked for (SPEC 2.9).
 
-use std::collections::BTreeMap;
+use arrow::array::Array;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
-use super::pods::PodRow;
+use super::pods::PodRows;
 use super::policy::Policy;
 use crate::error::{Error, Result};
 use crate::exact::{ExactSum, MaxOf};
@@ -17,7 +19,7 @@ const COMPARED: [usize; 6] = [0, 1, 2, 4, 5, 6];
 /// What the rows of pods say of each node.
 #[derive(Debug, Default)]
 pub(super) struct Nodes<'a> {
-    nodes: BTreeMap<String, Node<'a>>,
+    nodes: HashMap<String, Node<'a>, RandomState>,
 }
 
 #[derive(Debug, Default)]
@@ -41,48 +43,45 @@ pub(super) struct UnallocatedRow {
     category: Option<i32>,
 }
 
-impl UnallocatedRow {
-    /// It has the columns of a Pod row, and no labels.
-    pub(super) fn as_pod(&self) -> PodRow<'_> {
-        PodRow {
-            namespace: self.namespace,
-            node: Some(&self.node),
-            resource_id: self.resource_id.as_deref(),
-            labels: None,
-            sums: self.sums,
-            capacities: self.capacities,
-            category: self.category,
-        }
+/// They have the columns of Pod rows, and no labels.
+pub(super) fn as_pods(rows: &[UnallocatedRow]) -> PodRows {
+    PodRows {
+        namespaces: rows.iter().map(|row| row.namespace).collect(),
+        nodes: rows.iter().map(|row| Some(&row.node)).collect(),
+        resource_ids: rows.iter().map(|row| row.resource_id.as_ref()).collect(),
+        sums: std::array::from_fn(|metric| rows.iter().map(|row| row.sums[metric]).collect()),
+        capacities: std::array::from_fn(|capacity| rows.iter().map(|row| row.capacities[capacity]).collect()),
+        categories: rows.iter().map(|row| row.category).collect(),
     }
 }
 
 impl<'a> Nodes<'a> {
     /// Takes in finished rows of pods.
-    pub(super) fn add(&mut self, rows: &[PodRow<'_>], policy: &'a Policy) -> Result<()> {
-        for row in rows {
-            let (Some(namespace), Some(name)) = (row.namespace, row.node) else { continue };
+    pub(super) fn add(&mut self, rows: &PodRows, policy: &'a Policy) -> Result<()> {
+        let texts = rows.namespaces.iter().zip(&rows.nodes).zip(&rows.resource_ids);
+        for (row, ((namespace, name), resource_id)) in texts.enumerate() {
+            let (Some(namespace), Some(name)) = (namespace, name) else { continue };
             if EXCLUDED.contains(&namespace) {
                 continue;
             }
-            if !self.nodes.contains_key(name) {
-                self.nodes.insert(name.to_owned(), Node::default());
-            }
-            let node = self.nodes.get_mut(name).expect("it was just there");
+            let node = self.nodes.entry_ref(name).or_default();
             for (sum, metric) in node.sums.iter_mut().zip(COMPARED) {
-                let Some(hours) = row.sums[metric] else { continue };
-                if !sum.get_or_insert_default().add(hours) {
+                let column = &rows.sums[metric];
+                if column.is_valid(row) && !sum.get_or_insert_default().add(column.value(row)) {
                     return Err(Error::Overflow { what: format!("usage of node {name}") });
                 }
             }
-            for (max, capacity) in node.capacities.iter_mut().zip(row.capacities) {
-                capacity.into_iter().for_each(|value| max.add(value));
+            for (max, column) in node.capacities.iter_mut().zip(&rows.capacities) {
+                if column.is_valid(row) {
+                    max.add(column.value(row));
+                }
             }
-            if row.resource_id > node.resource_id.as_deref() {
-                node.resource_id = row.resource_id.map(str::to_owned);
+            if resource_id > node.resource_id.as_deref() {
+                node.resource_id = resource_id.map(str::to_owned);
             }
-            if row.resource_id != node.role_of.as_deref() {
-                node.role = node.role.max(policy.role(name, row.resource_id));
-                node.role_of = row.resource_id.map(str::to_owned);
+            if resource_id != node.role_of.as_deref() {
+                node.role = node.role.max(policy.role(name, resource_id));
+                node.role_of = resource_id.map(str::to_owned);
             }
         }
         Ok(())
@@ -92,7 +91,9 @@ impl<'a> Nodes<'a> {
     pub(super) fn into_rows(self, policy: &Policy) -> (Vec<UnallocatedRow>, u64) {
         let mut without_role = 0;
         let mut rows = Vec::new();
-        for (name, node) in self.nodes {
+        let mut nodes: Vec<_> = self.nodes.into_iter().collect();
+        nodes.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        for (name, node) in nodes {
             let namespace = match node.role {
                 Some("master" | "infra") => Some("Platform unallocated"),
                 Some("worker") => Some("Worker unallocated"),

@@ -20,7 +20,7 @@ pub(super) fn fold(
     };
     let names = &mut state.names;
     let owners = memo.symbols(context.day, owner, &view.owner, rows, |text, _| Ok(names.intern(text)))?;
-    let sets = canonical(context, labels, &view.labels, rows, names, memo)?;
+    let sets = canonical(context, labels, &view.labels, rows, &owners, names, memo)?;
     let table = match context.kind {
         FactKind::NodeLabels => &mut state.node_labels,
         _ => &mut state.namespace_labels,
@@ -34,22 +34,34 @@ pub(super) fn fold(
     Ok(())
 }
 
-/// The symbols of the canonical label sets; NULL labels are the empty set (SPEC 2.2).
+/// The symbols of the canonical label sets; NULL labels are the empty set (SPEC 2.2). `owners` say which rows are likely
+/// to have the same text.
 pub(super) fn canonical(
     context: &Context<'_>,
     name: &'static str,
     column: &TextColumn,
     rows: &[u32],
+    owners: &[Sym],
     names: &mut Interner,
     memo: &mut Memo,
 ) -> Result<Vec<Sym>> {
     let mut parsed = memo.parsed(context.day, name);
-    let mut sets = memo.symbols(context.day, name, column, rows, |text, row| {
-        parsed.set(text, || {
-            let set = context.config.labels().canonical(text);
-            Ok(names.intern(&set.map_err(|reason| context.refuse(row, name, reason))?))
-        })
-    })?;
+    let mut parse = |text: &str, row| {
+        let set = context.config.labels().canonical(text);
+        Ok(names.intern(&set.map_err(|reason| context.refuse(row, name, reason))?))
+    };
+    let mut sets = match column {
+        TextColumn::Keys(_) => {
+            memo.symbols(context.day, name, column, rows, |text, row| parsed.set(text, || parse(text, row)))?
+        }
+        TextColumn::Views(_) => {
+            let of_row = |(&row, &owner): (&u32, &Sym)| match column.get(row as usize) {
+                Some(text) => parsed.set_of(owner, text, || parse(text, row as usize)),
+                None => Ok(Sym::NULL),
+            };
+            rows.iter().zip(owners).map(of_row).collect::<Result<_>>()?
+        }
+    };
     memo.keep(context.day, name, parsed);
     if sets.iter().any(|set| set.is_null()) {
         let empty = names.intern("{}");

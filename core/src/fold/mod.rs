@@ -25,10 +25,7 @@ use crate::schema::{FactKind, FactView};
 use crate::state::{ChunkId, Coverage, DayState, FoldConfig, PartialState, RowCounts};
 
 use rows::split_by_day;
-use symbols::Memo;
-
-/// Hourly rows with a metric above this are dropped (SPEC 1.6).
-pub const ANOMALY: f64 = 1e18;
+use symbols::{Latest, Memo};
 
 /// Folds the batches of one row group.
 #[derive(Debug)]
@@ -41,6 +38,7 @@ pub struct ChunkFolder {
     counts: RowCounts,
     days: BTreeMap<Day, DayState>,
     series: BTreeMap<Day, pod::Series>,
+    claims: BTreeMap<Day, Latest>,
     memo: Memo,
     spill: Option<Spill>,
     /// Rows of the batches before this one.
@@ -61,6 +59,7 @@ impl ChunkFolder {
             counts: RowCounts::default(),
             days: BTreeMap::new(),
             series: BTreeMap::new(),
+            claims: BTreeMap::new(),
             memo: Memo::default(),
             spill: None,
             rows_before: 0,
@@ -82,10 +81,13 @@ impl ChunkFolder {
             split_by_day(&self.config, self.partition, view.interval_start(), rows, &mut self.counts);
         for (day, selected) in by_day {
             let selected = match &view {
-                _ if !self.kind.derives_daily() => selected,
-                FactView::Pod(view) => self.without(selected, |row| pod::is_anomalous(view, row)),
-                FactView::Storage(view) => self.without(selected, |row| storage::is_anomalous(view, row)),
-                FactView::Labels(_) => selected,
+                FactView::Pod(view) if self.kind.derives_daily() && pod::Ordinary::of(view).is_none() => {
+                    self.without(selected, |row| pod::is_anomalous(view, row))
+                }
+                FactView::Storage(view) if self.kind.derives_daily() => {
+                    self.without(selected, |row| storage::is_anomalous(view, row))
+                }
+                _ => selected,
             };
             self.fold_day(day, &view, &selected).map_err(|error| shift_row(error, self.rows_before))?;
         }
@@ -101,6 +103,7 @@ impl ChunkFolder {
         }
         self.memo = Memo::default();
         self.series.clear();
+        self.claims.clear();
         if self.memory_size() > spill.bytes / 2 {
             for state in self.days.values_mut() {
                 state.spill(spill)?;
@@ -130,7 +133,8 @@ impl ChunkFolder {
             FactView::Storage(view) => {
                 self.counts.aggregated += rows.len() as u64;
                 if self.config.storage() {
-                    storage::fold(&context, view, rows, state, &mut self.memo)
+                    let claims = self.claims.entry(day).or_default();
+                    storage::fold(&context, view, rows, state, claims, &mut self.memo)
                 } else {
                     Ok(())
                 }
@@ -146,6 +150,7 @@ impl ChunkFolder {
     pub fn memory_size(&self) -> usize {
         self.days.values().map(DayState::memory_size).sum::<usize>()
             + self.series.values().map(pod::Series::memory_size).sum::<usize>()
+            + self.claims.values().map(Latest::memory_size).sum::<usize>()
             + self.memo.memory_size()
     }
 

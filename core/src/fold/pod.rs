@@ -1,12 +1,12 @@
 //! Pod rows: usage sums, node capacity per interval, and which pod ran on which node.
 
+use super::Context;
 use super::labels::canonical;
-use super::symbols::Memo;
-use super::{ANOMALY, Context};
+use super::symbols::{Latest, Memo};
 use crate::error::{Error, Result};
 use crate::intern::Sym;
-use crate::schema::{CAPACITY_NUMBERS, FactKind, NumberColumn, POD_METRICS, PodView};
-use crate::state::{DayState, Member, RowCounts, Table};
+use crate::schema::{ANOMALY, CAPACITY_NUMBERS, FactKind, NumberColumn, POD_METRICS, PodView};
+use crate::state::{DayState, Member, PodSums, RowCounts, Table};
 
 /// Positions in [`POD_METRICS`] of usage, request and effective usage, for CPU and for memory.
 const EFFECTIVE: [[usize; 3]; 2] = [[0, 1, 2], [4, 5, 6]];
@@ -16,12 +16,28 @@ const EFFECTIVE: [[usize; 3]; 2] = [[0, 1, 2], [4, 5, 6]];
 #[derive(Debug, Default)]
 pub(super) struct Series {
     known: Table<5, Member>,
-    groups: Vec<Option<usize>>,
+    groups: Vec<u32>,
+    latest: Latest,
 }
 
+/// The group of combinations that belong to no node.
+const NO_GROUP: u32 = u32::MAX;
+
 impl Series {
+    /// Where a combination is known, and in `groups` unless it is new.
+    #[inline]
+    fn of(&mut self, combination: [Sym; 5]) -> usize {
+        let pod = combination[2];
+        let latest = self.latest.get(pod);
+        let known = self.known.group_near(latest as usize, combination);
+        if known as u32 != latest {
+            self.latest.set(pod, known as u32);
+        }
+        known
+    }
+
     pub(super) fn memory_size(&self) -> usize {
-        self.known.memory_size() + self.groups.capacity() * size_of::<Option<usize>>()
+        self.known.memory_size() + self.groups.capacity() * size_of::<u32>() + self.latest.memory_size()
     }
 }
 
@@ -58,43 +74,96 @@ pub(super) fn fold(
     let namespaces = plain("namespace", &view.namespace)?;
     let pods = plain("pod", &view.pod)?;
     let resources = plain("resource_id", &view.resource_id)?;
-    let labels = canonical(context, "pod_labels", &view.labels, rows, names, memo)?;
+    let labels = canonical(context, "pod_labels", &view.labels, rows, &pods, names, memo)?;
     let empty = names.intern("");
+    let ordinary = Ordinary::of(view);
     for (at, &row) in rows.iter().enumerate() {
         let (namespace, node, pod, resource) = (namespaces[at], nodes[at], pods[at], resources[at]);
-        let known = series.known.group([namespace, node, pod, resource, labels[at]]);
+        let known = series.of([namespace, node, pod, resource, labels[at]]);
         if known == series.groups.len() {
             // NULL never matches a volume's pod or namespace (SPEC 2.6).
             if context.config.storage() && !namespace.is_null() && !pod.is_null() {
                 state.mounts.group([namespace, pod, node, resource]);
             }
-            let group =
-                (!node.is_null() && node != empty).then(|| state.usage.group([namespace, node, labels[at]]));
-            if let Some(group) = group {
-                let sums = state.usage.value_mut(group);
+            let mut group = NO_GROUP;
+            if !node.is_null() && node != empty {
+                group = state.usage.group([namespace, node, labels[at]]) as u32;
+                let sums = state.usage.value_mut(group as usize);
                 sums.resource_id = state.names.max(sums.resource_id, resource);
             }
             series.groups.push(group);
         }
-        match series.groups[known] {
-            None => counts.no_node += 1,
-            Some(group) => {
-                counts.aggregated += 1;
-                add_row(context, view, row as usize, state, group)?;
-            }
+        let group = series.groups[known];
+        if group == NO_GROUP {
+            counts.no_node += 1;
+            continue;
+        }
+        counts.aggregated += 1;
+        let (row, sums) = (row as usize, state.usage.value_mut(group as usize));
+        match &ordinary {
+            Some(ordinary) => ordinary.add(context, row, sums)?,
+            None => add_row(context, view, row, sums)?,
         }
     }
     Ok(())
 }
 
-fn add_row(
-    context: &Context<'_>,
-    view: &PodView,
-    row: usize,
-    state: &mut DayState,
-    group: usize,
-) -> Result<()> {
-    let sums = state.usage.value_mut(group);
+/// The numbers of a batch of which none is missing or odd, as in nearly all: no rule on single values applies.
+pub(super) struct Ordinary<'a> {
+    metrics: [&'a [f64]; 8],
+    /// Whether effective usage, of CPU and of memory, has no column: it is then the larger of usage and request.
+    derived: [bool; 2],
+    /// Cores and bytes of the node.
+    capacity: [&'a [f64]; 2],
+}
+
+impl<'a> Ordinary<'a> {
+    pub(super) fn of(view: &'a PodView) -> Option<Self> {
+        let derived = EFFECTIVE.map(|[_, _, effective]| view.metrics[effective].is_all_null());
+        let mut metrics = [&[][..]; 8];
+        for (values, column) in metrics.iter_mut().zip(&view.metrics) {
+            *values = column.ordinary().unwrap_or_default();
+        }
+        for ([usage, _, effective], derived) in EFFECTIVE.into_iter().zip(derived) {
+            if derived {
+                metrics[effective] = metrics[usage]; // takes no part
+            }
+        }
+        let rows = view.interval_start.len();
+        let capacity = [view.capacity[0].ordinary()?, view.capacity[1].ordinary()?];
+        let checked = view.capacity[2].ordinary().is_some() && view.capacity[3].ordinary().is_some();
+        (checked && metrics.iter().all(|values| values.len() == rows)).then_some(Self {
+            metrics,
+            derived,
+            capacity,
+        })
+    }
+
+    #[inline(always)]
+    fn add(&self, context: &Context<'_>, row: usize, sums: &mut PodSums) -> Result<()> {
+        let mut values = [0.0; 8];
+        for (value, metric) in values.iter_mut().zip(&self.metrics) {
+            *value = metric[row];
+        }
+        for ([usage, request, effective], derived) in EFFECTIVE.into_iter().zip(self.derived) {
+            if derived {
+                values[effective] = values[usage].max(values[request]);
+            }
+        }
+        for (metric, value) in values.into_iter().enumerate() {
+            if !sums.sums[metric].add(value) {
+                return Err(refuse_number(context, row, POD_METRICS[metric], value));
+            }
+        }
+        sums.present = u8::MAX;
+        sums.rows += 1;
+        sums.cores.add(self.capacity[0][row]);
+        sums.memory_bytes.add(self.capacity[1][row]);
+        Ok(())
+    }
+}
+
+fn add_row(context: &Context<'_>, view: &PodView, row: usize, sums: &mut PodSums) -> Result<()> {
     sums.rows += 1;
     let mut values = [None; 8];
     for (value, column) in values.iter_mut().zip(&view.metrics) {
@@ -153,6 +222,7 @@ fn fold_capacity(
     state: &mut DayState,
 ) -> Result<()> {
     let midnight = context.day.start_millis();
+    let ordinary = view.capacity[2].ordinary().zip(view.capacity[3].ordinary());
     // Consecutive rows mostly report the same interval of few nodes: remember each node's latest group.
     let mut latest: Vec<(u32, usize)> = Vec::new();
     for (&row, &node) in rows.iter().zip(nodes) {
@@ -167,6 +237,11 @@ fn fold_capacity(
             latest[slot] = (of_day, state.capacity.group(DayState::capacity_key(of_day, node)));
         }
         let largest = state.capacity.value_mut(latest[slot].1);
+        if let Some((cpu, memory)) = ordinary {
+            largest.cpu.add(cpu[row]);
+            largest.memory.add(memory[row]);
+            continue;
+        }
         if let Some(value) = metric(context, &view.capacity[2], row) {
             largest.cpu.add(finite(context, row, CAPACITY_NUMBERS[2], value)?);
         }

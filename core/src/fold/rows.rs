@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::day::{Day, Month};
+use crate::day::{Day, MILLIS_PER_DAY, Month};
 use crate::schema::InstantColumn;
 use crate::state::{FoldConfig, RowCounts};
 
@@ -14,6 +14,12 @@ pub(super) fn split_by_day(
     rows: usize,
     counts: &mut RowCounts,
 ) -> Vec<(Day, Vec<u32>)> {
+    if let Some(day) = only_day(instants)
+        && partition.is_none_or(|month| month == day.month())
+        && config.wants(day)
+    {
+        return vec![(day, (0..rows as u32).collect())];
+    }
     let mut verdicts: BTreeMap<Day, Verdict> = BTreeMap::new();
     let mut found: Vec<(Day, Vec<u32>)> = Vec::new();
     let mut latest: Option<(Day, Verdict)> = None;
@@ -44,6 +50,16 @@ pub(super) fn split_by_day(
         }
     }
     found
+}
+
+/// The day of all rows, where they have one in common.
+fn only_day(instants: &InstantColumn) -> Option<Day> {
+    let millis = instants.dense()?;
+    let day = Day::from_millis(*millis.first()?);
+    let (first, last) = (day.start_millis(), day.start_millis() + MILLIS_PER_DAY);
+    // Without an early end, several values are compared at once.
+    let outside = |any: bool, millis: &i64| any | (*millis < first) | (*millis >= last);
+    (!millis.iter().fold(false, outside)).then_some(day)
 }
 
 #[derive(Clone, Copy)]

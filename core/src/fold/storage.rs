@@ -1,17 +1,20 @@
 //! Storage rows: what each pod reports of each claim.
 
+use super::Context;
 use super::labels::canonical;
 use super::pod::{finite, metric, refuse_number};
-use super::symbols::Memo;
-use super::{ANOMALY, Context};
+use super::symbols::{Latest, Memo};
 use crate::error::Result;
 use crate::intern::Sym;
-use crate::schema::{STORAGE_SUMS, StorageView};
+use crate::schema::{ANOMALY, STORAGE_SUMS, StorageView};
 use crate::state::DayState;
 
 const IDENTITY: [&str; 6] =
     ["namespace", "pod", "persistentvolumeclaim", "persistentvolume", "storageclass", "csi_volume_handle"];
 const LABELS: [&str; 2] = ["persistentvolume_labels", "persistentvolumeclaim_labels"];
+
+/// Positions in [`IDENTITY`] of what [`LABELS`] are the labels of.
+const OWNERS: [usize; 2] = [3, 2];
 
 /// Whether one of the four metrics is absurd (SPEC 1.6).
 pub(super) fn is_anomalous(view: &StorageView, row: usize) -> bool {
@@ -26,6 +29,7 @@ pub(super) fn fold(
     view: &StorageView,
     rows: &[u32],
     state: &mut DayState,
+    claims: &mut Latest,
     memo: &mut Memo,
 ) -> Result<()> {
     let names = &mut state.names;
@@ -33,13 +37,17 @@ pub(super) fn fold(
     for (name, column) in IDENTITY.into_iter().zip(&view.identity) {
         columns.push(memo.symbols(context.day, name, column, rows, |text, _| Ok(names.intern(text)))?);
     }
-    for (name, column) in LABELS.into_iter().zip(&view.labels) {
-        columns.push(canonical(context, name, column, rows, names, memo)?);
+    for ((name, column), owner) in LABELS.into_iter().zip(&view.labels).zip(OWNERS) {
+        columns.push(canonical(context, name, column, rows, &columns[owner], names, memo)?);
     }
     let derives = context.kind.derives_daily();
     for (at, &row) in rows.iter().enumerate() {
         let row = row as usize;
-        let group = state.volumes.group(std::array::from_fn(|part| columns[part][at]));
+        let (claim, latest) = (columns[2][at], claims.get(columns[2][at]));
+        let group = state.volumes.group_near(latest as usize, std::array::from_fn(|part| columns[part][at]));
+        if group as u32 != latest {
+            claims.set(claim, group as u32);
+        }
         let sums = state.volumes.value_mut(group);
         sums.rows += 1;
         for (position, column) in view.sums.iter().enumerate() {

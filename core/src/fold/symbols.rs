@@ -19,12 +19,42 @@ pub(super) struct Memo {
     parsed: BTreeMap<(Day, &'static str), Parsed>,
 }
 
-/// Label texts met before, and their canonical sets. Where a column has more text than a dictionary page holds,
-/// every batch comes with a dictionary of its own, and comparing text is far cheaper than parsing it again.
+/// By a pod's, node's or volume's symbol: where something of it was found last, which mostly is where it is found next.
+/// A guess to be checked, for what it points into may be gone.
+#[derive(Debug, Default)]
+pub(super) struct Latest(Vec<u32>);
+
+impl Latest {
+    #[inline]
+    pub(super) fn get(&self, owner: Sym) -> u32 {
+        self.0.get(slot(owner)).copied().unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn set(&mut self, owner: Sym, at: u32) {
+        let slot = slot(owner);
+        if slot >= self.0.len() {
+            self.0.resize(slot + 1, u32::MAX);
+        }
+        self.0[slot] = at;
+    }
+
+    pub(super) fn memory_size(&self) -> usize {
+        self.0.capacity() * size_of::<u32>()
+    }
+}
+
+/// NULL comes first.
+fn slot(owner: Sym) -> usize {
+    owner.0.wrapping_add(1) as usize
+}
+
+/// Label texts met before, and their canonical sets. Comparing text is far cheaper than parsing it again, and comparing
+/// it with what the same pod, node or volume had last is cheaper than looking for it.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
     texts: Interner,
     sets: Vec<Sym>,
+    latest: Latest,
 }
 
 /// Bytes of label text kept per day and column before they are forgotten.
@@ -36,16 +66,41 @@ const MAX_PARSED_DAYS: usize = 8;
 impl Parsed {
     /// The set of a text, found by `parse` where it is new.
     pub(super) fn set(&mut self, text: &str, parse: impl FnOnce() -> Result<Sym>) -> Result<Sym> {
+        let known = self.find(text, parse)?;
+        Ok(self.sets[known.0 as usize])
+    }
+
+    /// The set of an owner's text.
+    #[inline]
+    pub(super) fn set_of(
+        &mut self,
+        owner: Sym,
+        text: &str,
+        parse: impl FnOnce() -> Result<Sym>,
+    ) -> Result<Sym> {
+        let latest = self.latest.get(owner);
+        if self.texts.is(Sym(latest), text) {
+            return Ok(self.sets[latest as usize]);
+        }
+        let known = self.find(text, parse)?;
+        self.latest.set(owner, known.0);
+        Ok(self.sets[known.0 as usize])
+    }
+
+    fn find(&mut self, text: &str, parse: impl FnOnce() -> Result<Sym>) -> Result<Sym> {
         if let Some(known) = self.texts.find(text) {
-            return Ok(self.sets[known.0 as usize]);
+            return Ok(known);
         }
         let set = parse()?;
         if self.texts.memory_size() > MAX_PARSED {
             *self = Self::default();
         }
-        self.texts.intern(text);
         self.sets.push(set);
-        Ok(set)
+        Ok(self.texts.intern(text))
+    }
+
+    fn memory_size(&self) -> usize {
+        self.texts.memory_size() + self.sets.capacity() * size_of::<Sym>() + self.latest.memory_size()
     }
 }
 
@@ -65,6 +120,9 @@ impl Memo {
         rows: &[u32],
         mut symbol: impl FnMut(&str, usize) -> Result<Sym>,
     ) -> Result<Vec<Sym>> {
+        let TextColumn::Keys(column) = column else {
+            return each(rows, column, symbol);
+        };
         let values = column.values();
         let known = self.columns.entry(name).or_default();
         if !known.dictionary.as_ref().is_some_and(|dictionary| column.same_dictionary(dictionary))
@@ -75,10 +133,7 @@ impl Memo {
         }
         // With a dictionary much larger than the selection, remembering costs more than it saves.
         if values.len() > 8 * rows.len() {
-            return rows
-                .iter()
-                .map(|&row| column.get(row as usize).map_or(Ok(Sym::NULL), |text| symbol(text, row as usize)))
-                .collect();
+            return each(rows, &TextColumn::Keys(column.clone()), symbol);
         }
         let memo = known.days.entry(day).or_insert_with(|| vec![None; values.len()]);
         let mut found = Vec::with_capacity(rows.len());
@@ -115,7 +170,7 @@ impl Memo {
     }
 
     pub(super) fn memory_size(&self) -> usize {
-        let parsed: usize = self.parsed.values().map(|parsed| parsed.texts.memory_size()).sum();
+        let parsed: usize = self.parsed.values().map(Parsed::memory_size).sum();
         let columns: usize = self
             .columns
             .values()
@@ -124,4 +179,14 @@ impl Memo {
             .sum();
         parsed + columns
     }
+}
+
+/// Looks at every selected row.
+fn each(
+    rows: &[u32],
+    column: &TextColumn,
+    mut symbol: impl FnMut(&str, usize) -> Result<Sym>,
+) -> Result<Vec<Sym>> {
+    let rows = rows.iter().map(|&row| row as usize);
+    rows.map(|row| column.get(row).map_or(Ok(Sym::NULL), |text| symbol(text, row))).collect()
 }

@@ -41,8 +41,15 @@ pub(super) fn object(text: &str) -> Result<BTreeMap<String, Option<String>>, Str
     Ok(found)
 }
 
+/// A JSON string in jsonb's spelling.
+pub(super) fn spelled(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    write_string(text, &mut out);
+    out
+}
+
 /// Appends a JSON string in jsonb's spelling.
-pub(super) fn write_string(text: &str, out: &mut String) {
+fn write_string(text: &str, out: &mut String) {
     out.push('"');
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {

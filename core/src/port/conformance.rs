@@ -82,10 +82,12 @@ async fn listed(source: &dyn Source, prefix: &str) -> Vec<ObjectMeta> {
     objects
 }
 
-/// A sink that holds nothing of the scope's source yet; `scope` is any day of it, the next day is written too.
-pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: &RecordBatch) {
+/// A sink that holds nothing of the scope's source yet; `scope` is any day of it, the next day is written too. `rows`
+/// makes rows of a day, as many for each.
+pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: impl Fn(Day) -> RecordBatch) {
     let source = scope.source_uuid.as_str();
     let next = WriteScope { day: scope.day.next(), ..scope.clone() };
+    let (rows, rows_of_next) = (&rows(scope.day), &rows(next.day));
     let month = (scope.day, next.day);
     assert_eq!(published(sink, source, month).await, [], "nothing is published yet");
 
@@ -94,13 +96,13 @@ pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: &RecordBatch) {
     drop(dropped);
     assert_eq!(published(sink, source, month).await, [], "what is dropped is not published");
 
-    for scope in [scope, &next] {
+    for (scope, rows) in [(scope, rows), (&next, rows_of_next)] {
         let receipt = replace(sink, scope, rows).await;
         assert_eq!(receipt, rows.num_rows() as u64, "the receipt counts the rows");
     }
     assert_eq!(published(sink, source, month).await, [scope.day, next.day], "both days, in order");
     assert_eq!(published(sink, source, (next.day, next.day)).await, [next.day], "both ends are inclusive");
-    assert_eq!(published(sink, "another-source", month).await, [], "of this source alone");
+    assert_eq!(published(sink, ANOTHER_SOURCE, month).await, [], "of this source alone");
 
     replace(sink, scope, rows).await;
     let mut ledger = sink.published(source, scope.day, scope.day).await.expect("the ledger");
@@ -113,6 +115,9 @@ pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: &RecordBatch) {
     let ledger = sink.published(source, scope.day, next.day).await.expect("the ledger");
     assert_eq!(ledger.iter().map(|day| day.rows).collect::<Vec<_>>(), [0, rows.num_rows() as u64]);
 }
+
+/// Nobody writes under it.
+const ANOTHER_SOURCE: &str = "00000000-0000-4000-8000-000000000000";
 
 /// To a sink a digest is any text: equal where the rows are.
 fn digest(rows: &RecordBatch) -> String {

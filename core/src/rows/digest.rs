@@ -1,49 +1,25 @@
 //! A digest of finished rows: equal rows in equal order give equal digests, whatever the batch sizes.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{ArrowNativeType, DataType, Date32Type, Float64Type, Int32Type};
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over the values of rows, column after column within a row.
+/// SHA-256 over the columns of rows.
+///
+/// Each column is a stream of its own, so that its memory is digested as it lies there and not value by value.
 #[derive(Debug, Clone, Default)]
 pub struct RowsDigest {
-    hash: Sha256,
+    columns: Vec<ColumnDigest>,
     rows: u64,
 }
 
 impl RowsDigest {
     /// Adds the rows of a batch.
     pub fn update(&mut self, rows: &RecordBatch) {
-        let mut buffer = Vec::new();
-        for row in 0..rows.num_rows() {
-            buffer.clear();
-            for column in rows.columns() {
-                // A tag keeps NULL apart from empty, a length keeps neighbours apart.
-                if column.is_null(row) {
-                    buffer.push(0);
-                    continue;
-                }
-                buffer.push(1);
-                match column.data_type() {
-                    DataType::Utf8 => {
-                        let text = column.as_string::<i32>().value(row);
-                        buffer.extend((text.len() as u64).to_le_bytes());
-                        buffer.extend(text.as_bytes());
-                    }
-                    DataType::Float64 => {
-                        buffer
-                            .extend(column.as_primitive::<Float64Type>().value(row).to_bits().to_le_bytes());
-                    }
-                    DataType::Int32 => {
-                        buffer.extend(column.as_primitive::<Int32Type>().value(row).to_le_bytes())
-                    }
-                    DataType::Date32 => {
-                        buffer.extend(column.as_primitive::<Date32Type>().value(row).to_le_bytes())
-                    }
-                    other => unreachable!("rows::schema has no {other} column"),
-                }
-            }
-            self.hash.update(&buffer);
+        self.columns.resize_with(rows.num_columns(), ColumnDigest::default);
+        for (digest, column) in self.columns.iter_mut().zip(rows.columns()) {
+            digest.update(column);
         }
         self.rows += rows.num_rows() as u64;
     }
@@ -55,6 +31,156 @@ impl RowsDigest {
 
     /// The digest so far, as 64 hexadecimal digits.
     pub fn finish(self) -> String {
-        self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut whole = Sha256::new();
+        for column in self.columns.into_iter().filter(|_| self.rows > 0) {
+            column.finish(&mut whole);
+        }
+        whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The values that are there, the lengths that keep texts apart, and the runs of rows with and without a value: none
+/// of the three depends on where batches end.
+#[derive(Debug, Clone, Default)]
+struct ColumnDigest {
+    values: Sha256,
+    lengths: Sha256,
+    runs: Sha256,
+    run: Run,
+}
+
+/// Rows in a row that all have a value, or all have none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    has_value: bool,
+    rows: u64,
+}
+
+impl ColumnDigest {
+    fn update(&mut self, column: &dyn Array) {
+        match column.data_type() {
+            DataType::Utf8 => {
+                let texts = column.as_string::<i32>();
+                self.slices(column, |digest, from, to| {
+                    let offsets = &texts.value_offsets()[from..=to];
+                    digest
+                        .values
+                        .update(&texts.value_data()[offsets[0] as usize..offsets[to - from] as usize]);
+                    let lengths: ScalarBuffer<i32> =
+                        offsets.windows(2).map(|ends| ends[1] - ends[0]).collect();
+                    digest.lengths.update(lengths.inner());
+                });
+            }
+            DataType::Float64 => self.numbers(column, column.as_primitive::<Float64Type>().values()),
+            DataType::Int32 => self.numbers(column, column.as_primitive::<Int32Type>().values()),
+            DataType::Date32 => self.numbers(column, column.as_primitive::<Date32Type>().values()),
+            other => unreachable!("rows::schema has no {other} column"),
+        }
+    }
+
+    /// Numbers are digested as they lie in memory, which is little endian wherever Arrow files are.
+    fn numbers<T: ArrowNativeType>(&mut self, column: &dyn Array, values: &ScalarBuffer<T>) {
+        self.slices(column, |digest, from, to| {
+            digest.values.update(values.slice(from, to - from).inner());
+        });
+    }
+
+    /// Calls for every slice of rows that have a value.
+    fn slices(&mut self, column: &dyn Array, mut each: impl FnMut(&mut Self, usize, usize)) {
+        let rows = column.len();
+        let mut done = 0;
+        let mut slice = |digest: &mut Self, from: usize, to: usize| {
+            digest.extend_run(false, from - done);
+            digest.extend_run(true, to - from);
+            each(digest, from, to);
+            done = to;
+        };
+        match column.nulls() {
+            Some(nulls) => nulls.valid_slices().for_each(|(from, to)| slice(self, from, to)),
+            None if rows > 0 => slice(self, 0, rows),
+            None => {}
+        }
+        self.extend_run(false, rows - done);
+    }
+
+    fn extend_run(&mut self, has_value: bool, rows: usize) {
+        if rows > 0 && self.run.has_value != has_value {
+            self.runs.update(self.run.rows.to_le_bytes());
+            self.run = Run { has_value, rows: 0 };
+        }
+        self.run.rows += rows as u64;
+    }
+
+    fn finish(mut self, whole: &mut Sha256) {
+        self.runs.update(self.run.rows.to_le_bytes());
+        for part in [self.values, self.lengths, self.runs] {
+            whole.update(part.finalize());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, StringArray};
+
+    use super::*;
+
+    fn batch(texts: Vec<Option<&str>>, numbers: Vec<Option<f64>>) -> RecordBatch {
+        let (counts, days): (Vec<i32>, Vec<i32>) = (0..texts.len() as i32).map(|row| (row % 2, 7)).unzip();
+        let columns: [(&str, ArrayRef); 4] = [
+            ("text", Arc::new(StringArray::from(texts))),
+            ("number", Arc::new(Float64Array::from(numbers))),
+            ("count", Arc::new(Int32Array::from(counts))),
+            ("day", Arc::new(Date32Array::from(days))),
+        ];
+        RecordBatch::try_from_iter(columns).expect("equal lengths")
+    }
+
+    fn digest(batches: &[RecordBatch]) -> String {
+        let mut digest = RowsDigest::default();
+        batches.iter().for_each(|rows| digest.update(rows));
+        digest.finish()
+    }
+
+    fn sample() -> RecordBatch {
+        let texts = vec![Some("a"), Some(""), None, None, Some("bc"), Some("d"), None, Some("e")];
+        let numbers = vec![None, None, Some(1.0), Some(-0.0), None, Some(f64::NAN), Some(3.5), None];
+        batch(texts, numbers)
+    }
+
+    #[test]
+    fn it_does_not_depend_on_where_batches_end() {
+        let (rows, whole) = (sample(), digest(&[sample()]));
+        for first in 0..=rows.num_rows() {
+            for second in first..=rows.num_rows() {
+                let cut = [
+                    rows.slice(0, first),
+                    rows.slice(first, second - first),
+                    rows.slice(second, rows.num_rows() - second),
+                ];
+                assert_eq!(digest(&cut), whole, "cut at {first} and {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_counts() {
+        let one = |texts, numbers| digest(&[batch(texts, numbers)]);
+        let digests = [
+            one(vec![Some("a"), Some("bc")], vec![Some(1.0), None]),
+            one(vec![Some("ab"), Some("c")], vec![Some(1.0), None]),
+            one(vec![Some("a"), Some("bc")], vec![None, Some(1.0)]),
+            one(vec![Some("abc"), None], vec![Some(1.0), None]),
+            one(vec![Some("abc"), Some("")], vec![Some(1.0), None]),
+            one(vec![None, Some("abc")], vec![Some(1.0), None]),
+            one(vec![Some("a"), Some("bc")], vec![Some(0.0), None]),
+            one(vec![Some("a"), Some("bc")], vec![Some(-0.0), None]),
+            one(vec![], vec![]),
+        ];
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[..at].contains(digest), "{at}");
+        }
     }
 }

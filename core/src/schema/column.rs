@@ -2,19 +2,30 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray, TimestampMillisecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, StringArray, StringViewArray, TimestampMillisecondArray,
+};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Int32Type};
 use arrow::error::ArrowError;
 
 use super::convert::{doubles, instants, text_dictionary};
 
-/// A text column as dictionary values and keys into them.
+/// A text column: keys into a dictionary, or views where its text was too much for one.
 ///
-/// Readers are asked for dictionaries, so for most files nothing is copied; plain, large and view
-/// strings are cast into the same form.
+/// Readers are asked for one or the other, so for most files nothing is copied; plain and large strings are cast into
+/// a dictionary.
 #[derive(Debug, Clone)]
-pub struct TextColumn {
+pub enum TextColumn {
+    /// Most columns.
+    Keys(KeyedText),
+    /// Text of its own in every row.
+    Views(StringViewArray),
+}
+
+/// Text as dictionary values and keys into them.
+#[derive(Debug, Clone)]
+pub struct KeyedText {
     keys: ScalarBuffer<i32>,
     nulls: Option<NullBuffer>,
     values: ArrayRef,
@@ -24,31 +35,35 @@ impl TextColumn {
     pub(super) fn bind(array: Option<&ArrayRef>, rows: usize) -> Result<Self, ArrowError> {
         let wanted = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         let Some(array) = array.filter(|array| *array.data_type() != DataType::Null) else {
-            return Ok(Self {
+            return Ok(Self::Keys(KeyedText {
                 keys: vec![0; rows].into(),
                 nulls: Some(NullBuffer::new_null(rows)),
                 values: Arc::new(StringArray::from(Vec::<&str>::new())),
-            });
+            }));
         };
+        if let Some(views) = array.as_string_view_opt() {
+            return Ok(Self::Views(views.clone()));
+        }
         let array = if *array.data_type() == wanted { array.clone() } else { text_dictionary(array)? };
         let dictionary = array.as_dictionary::<Int32Type>();
-        Ok(Self {
+        Ok(Self::Keys(KeyedText {
             keys: dictionary.keys().values().clone(),
             nulls: dictionary.keys().nulls().filter(|nulls| nulls.null_count() > 0).cloned(),
             values: dictionary.values().clone(),
-        })
+        }))
     }
 
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.keys.len()
+    /// The row's text; `None` for NULL.
+    #[inline]
+    pub fn get(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Keys(text) => text.get(row),
+            Self::Views(views) => views.is_valid(row).then(|| views.value(row)),
+        }
     }
+}
 
-    /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
+impl KeyedText {
     /// The distinct values, as they stand in the file's dictionary.
     pub fn values(&self) -> &StringArray {
         self.values.as_string()
@@ -79,33 +94,47 @@ impl TextColumn {
     }
 }
 
-/// A metric; `None` inside where the whole column is NULL.
+/// A metric above this is absurd (SPEC 1.6).
+pub const ANOMALY: f64 = 1e18;
+
+/// A metric.
 #[derive(Debug, Clone)]
-pub struct NumberColumn(Option<Float64Array>);
+pub struct NumberColumn {
+    /// `None` where the whole column is NULL.
+    values: Option<Float64Array>,
+    is_ordinary: bool,
+}
 
 impl NumberColumn {
     pub(super) fn bind(array: Option<&ArrayRef>) -> Result<Self, ArrowError> {
         let Some(array) = array.filter(|array| *array.data_type() != DataType::Null) else {
-            return Ok(Self(None));
+            return Ok(Self { values: None, is_ordinary: false });
         };
-        Ok(Self(Some(doubles(array)?).filter(|array| array.null_count() < array.len())))
+        let values = Some(doubles(array)?).filter(|array| array.null_count() < array.len());
+        let is_ordinary = values.as_ref().is_some_and(|array| {
+            // Without an early end, several values are compared at once.
+            let odd = |any: bool, value: &f64| any | (value.abs() > ANOMALY) | value.is_nan();
+            array.null_count() == 0 && !array.values().iter().fold(false, odd)
+        });
+        Ok(Self { values, is_ordinary })
     }
 
     /// The row's value; `None` for NULL.
     #[inline]
     pub fn get(&self, row: usize) -> Option<f64> {
-        let array = self.0.as_ref()?;
+        let array = self.values.as_ref()?;
         array.is_valid(row).then(|| array.value(row))
     }
 
-    /// All values, where none is NULL.
-    pub fn dense(&self) -> Option<&[f64]> {
-        self.0.as_ref().filter(|array| array.null_count() == 0).map(|array| &**array.values())
+    /// All values, where none is NULL, NaN, infinite or beyond [`ANOMALY`] in either direction: no rule on single
+    /// values applies to them.
+    pub fn ordinary(&self) -> Option<&[f64]> {
+        self.values.as_ref().filter(|_| self.is_ordinary).map(|array| &**array.values())
     }
 
     /// Whether every row is NULL.
     pub fn is_all_null(&self) -> bool {
-        self.0.is_none()
+        self.values.is_none()
     }
 }
 
@@ -136,6 +165,12 @@ impl InstantColumn {
             Some(nulls) if nulls.is_null(row) => None,
             _ => Some(self.millis[row]),
         }
+    }
+
+    /// Number of rows.
+    #[expect(clippy::len_without_is_empty, reason = "a batch without rows is nothing special")]
+    pub fn len(&self) -> usize {
+        self.millis.len()
     }
 
     /// All instants, where none is NULL.
@@ -191,6 +226,18 @@ mod tests {
     fn integers_are_numbers() {
         let integers: ArrayRef = Arc::new(Int64Array::from(vec![Some(3), None]));
         let column = NumberColumn::bind(Some(&integers)).expect("binds");
-        assert_eq!((column.get(0), column.get(1), column.dense().is_some()), (Some(3.0), None, false));
+        assert_eq!((column.get(0), column.get(1), column.ordinary()), (Some(3.0), None, None));
+    }
+
+    #[test]
+    fn ordinary_numbers_are_those_no_rule_is_about() {
+        let ordinary = |numbers: Vec<f64>| {
+            let array: ArrayRef = Arc::new(Float64Array::from(numbers));
+            NumberColumn::bind(Some(&array)).expect("binds").ordinary().is_some()
+        };
+        assert!(ordinary(vec![0.0, -0.0, -1.5, ANOMALY, 5e-324]));
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.1e18, -1.1e18] {
+            assert!(!ordinary(vec![1.0, odd, 2.0]), "{odd}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::fmt;
 use arrow::datatypes::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 
-pub use column::{InstantColumn, NumberColumn, TextColumn};
+pub use column::{ANOMALY, InstantColumn, KeyedText, NumberColumn, TextColumn};
 pub use view::{CAPACITY_NUMBERS, FactView, LabelsView, POD_METRICS, PodView, STORAGE_SUMS, StorageView};
 
 use crate::error::{Error, Location, Result};

@@ -30,6 +30,16 @@ impl<const N: usize, A> Default for Table<N, A> {
 }
 
 impl<const N: usize, A: Accumulator> Table<N, A> {
+    /// A table that grows to this many groups without moving them.
+    pub(crate) fn with_capacity(groups: usize) -> Self {
+        Self {
+            keys: Vec::with_capacity(groups),
+            values: Vec::with_capacity(groups),
+            index: HashTable::with_capacity(groups),
+            hasher: RandomState::default(),
+        }
+    }
+
     /// The group of a key, made if it is new.
     #[inline]
     pub fn group(&mut self, key: [Sym; N]) -> usize {
@@ -64,13 +74,19 @@ impl<const N: usize, A: Accumulator> Table<N, A> {
         &self.keys[group]
     }
 
+    /// The group of a key that is expected at a place.
+    #[inline]
+    pub(crate) fn group_near(&mut self, expected: usize, key: [Sym; N]) -> usize {
+        if self.keys.get(expected) == Some(&key) { expected } else { self.group(key) }
+    }
+
     /// What a group has accumulated.
     pub fn value(&self, group: usize) -> &A {
         &self.values[group]
     }
 
     /// All groups, in the order they came.
-    pub fn iter(&self) -> impl Iterator<Item = (&[Sym; N], &A)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[Sym; N], &A)> {
         self.keys.iter().zip(&self.values)
     }
 

@@ -43,7 +43,7 @@ fn config(database: &str) -> PostgresConfig {
     config
 }
 
-fn scope(date: &str, run: &str) -> WriteScope {
+pub(crate) fn scope(date: &str, run: &str) -> WriteScope {
     WriteScope {
         source_uuid: SOURCE.to_owned(),
         report_period_id: Some(7),
@@ -59,7 +59,7 @@ fn scope(date: &str, run: &str) -> WriteScope {
 }
 
 /// Rows of a day that differ by number and by `seed`, with labels and NULLs; alternately Pod and Storage.
-fn rows_of(date: &str, seed: u32, count: u32) -> RecordBatch {
+pub(crate) fn rows_of(date: &str, seed: u32, count: u32) -> RecordBatch {
     let text = |name: &str, row: u32| -> Option<String> {
         let pod = row.is_multiple_of(2);
         match name {

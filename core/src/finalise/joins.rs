@@ -1,51 +1,57 @@
-//! The label sets of nodes and namespaces, and their merging with a group's own (SPEC 2.3).
-
-use std::collections::BTreeMap;
+//! What the joins of a line item add: the label sets of its node and namespace (SPEC 2.3), and how often the cost
+//! categories of its namespace repeat it (SPEC 2.5).
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::policy::Policy;
 use crate::intern::{Interner, Sym};
 use crate::labels::LabelFilter;
 use crate::state::{DayState, FoldConfig, Member, Table};
 
 /// Lives for one day's finish, so it is bounded by that day's distinct combinations.
 #[derive(Debug)]
-pub(super) struct LabelSets<'a> {
+pub(super) struct Joins<'a> {
     filter: &'a LabelFilter,
-    nodes: BTreeMap<Sym, Vec<Sym>>,
-    namespaces: BTreeMap<Sym, Vec<Sym>>,
+    policy: &'a Policy,
+    nodes: HashMap<Sym, Vec<Sym>, RandomState>,
+    namespaces: HashMap<Sym, Vec<Sym>, RandomState>,
     merged: HashMap<[Sym; 4], Sym, RandomState>,
+    repeats: HashMap<Sym, u64, RandomState>,
 }
 
-impl<'a> LabelSets<'a> {
-    pub(super) fn of(state: &DayState, config: &'a FoldConfig) -> Self {
+impl<'a> Joins<'a> {
+    pub(super) fn of(state: &DayState, config: &'a FoldConfig, policy: &'a Policy) -> Self {
         Self {
             filter: config.labels(),
+            policy,
             nodes: by_owner(&state.node_labels),
             namespaces: by_owner(&state.namespace_labels),
             merged: HashMap::default(),
+            repeats: HashMap::default(),
         }
     }
 
-    /// Forgets what was merged, before texts that it names are forgotten.
+    /// Forgets what was found out, before texts that it names are forgotten.
     pub(super) fn forget(&mut self) {
         self.merged.clear();
+        self.repeats.clear();
     }
 
-    /// What the joins make of a group: one merged label set per pair of a node's and a namespace's set.
-    /// `own` are one or two sets that override both, in order.
-    pub(super) fn joined(
+    /// Puts what the joins make of a group into `joined`: one merged label set per pair of a node's and a namespace's
+    /// set. `own` are one or two sets that override both, in order.
+    pub(super) fn labels(
         &mut self,
         names: &mut Interner,
         node: Sym,
         namespace: Sym,
         own: [Sym; 2],
-    ) -> Vec<Sym> {
+        joined: &mut Vec<Sym>,
+    ) {
         const NONE: &[Sym] = &[Sym::NULL];
         let nodes = self.nodes.get(&node).map_or(NONE, Vec::as_slice);
         let namespaces = self.namespaces.get(&namespace).map_or(NONE, Vec::as_slice);
-        let mut joined = Vec::with_capacity(nodes.len() * namespaces.len());
+        joined.clear();
         for &node_set in nodes {
             for &namespace_set in namespaces {
                 let sets = [node_set, namespace_set, own[0], own[1]];
@@ -56,12 +62,17 @@ impl<'a> LabelSets<'a> {
                 joined.push(merged);
             }
         }
-        joined
+    }
+
+    /// How often the cost categories of a namespace repeat a line item: once even where none matches.
+    pub(super) fn repeats(&mut self, names: &Interner, namespace: Sym) -> u64 {
+        let matches = || self.policy.categories.matches(names.get(namespace)).multiplicity();
+        *self.repeats.entry(namespace).or_insert_with(matches)
     }
 }
 
-fn by_owner(table: &Table<2, Member>) -> BTreeMap<Sym, Vec<Sym>> {
-    let mut sets: BTreeMap<Sym, Vec<Sym>> = BTreeMap::new();
+fn by_owner(table: &Table<2, Member>) -> HashMap<Sym, Vec<Sym>, RandomState> {
+    let mut sets: HashMap<Sym, Vec<Sym>, RandomState> = HashMap::default();
     for ([owner, set], _) in table.iter() {
         sets.entry(*owner).or_default().push(*set);
     }

@@ -1,0 +1,129 @@
+//! Published days whose objects are gone, and what `daysum run --prune` does with them.
+
+use std::fs;
+
+use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
+use daysum_tests::golden::Golden;
+use daysum_tests::postgres::{SCHEMA, shared};
+use serde_json::Value;
+
+const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
+const BOTH: [&str; 2] = ["2025-11-01", "2025-11-02"];
+
+/// Removes every object of a day, or of all days.
+fn lose(bench: &Bench, word: &str) {
+    for path in parquet_below(&bench.path("input")).iter().filter(|path| text(path).contains(word)) {
+        fs::remove_file(path).expect("it was found there");
+    }
+}
+
+#[test]
+fn rows_of_days_without_objects_go_when_somebody_says_so() {
+    let bench = Bench::new(DAYSUM);
+    let lookups = Golden::read(&Golden::root().join("gen-small")).lookups;
+    let (database, url) = DAYSUM.tenant(&lookups);
+    let to = ["--database", &url, "--schema", SCHEMA];
+    let prune = [&to[..], &["--prune"]].concat();
+    let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+    let rows = || {
+        shared().sql(
+            &database,
+            &format!("SELECT usage_start, md5(string_agg(uuid::text, '' ORDER BY uuid)) FROM {table} GROUP BY 1 ORDER BY 1"),
+        )
+    };
+    let ledger =
+        || shared().sql(&database, &format!("SELECT usage_day FROM {SCHEMA}.daysum_ledger ORDER BY 1"));
+    assert!(days(&bench.run(0, &prune), "days_pruned").is_empty(), "nothing is gone");
+    // Rows that others wrote, and that koku keeps (SPEC 2.12).
+    let period = lookups.report_period_id.expect("goldens have one");
+    for (day, cost) in BOTH.iter().flat_map(|day| [(day, "5"), (day, "NULL")]) {
+        let (period, whose) = if cost == "5" { (period, "cloud") } else { (period + 1, "other period") };
+        shared().sql(
+            &database,
+            &format!(
+                "INSERT INTO {table} (usage_start, usage_end, report_period_id, namespace, infrastructure_raw_cost) \
+                 VALUES ('{day}', '{day}', {period}, '{whose}', {cost})"
+            ),
+        );
+    }
+    let before = rows();
+
+    lose(&bench, BOTH[1]);
+    for _ in 0..2 {
+        let report = bench.run(0, &to);
+        assert_eq!(days(&report, "days_orphaned"), [BOTH[1]]);
+        assert!(days(&report, "days_pruned").is_empty());
+    }
+    let since = [&prune[..], &["--since", "2025-11-03"]].concat();
+    assert!(days(&bench.run(4, &since), "days_pruned").is_empty(), "the day is not asked for");
+    let input = bench.path("input");
+    let plan = [&["plan", text(&input), "--lookups", text(&bench.lookups)], &prune[..]].concat();
+    assert!(DAYSUM.run(&plan, &[]).stdout.contains("orphaned   1 days  2025-11-02"));
+    assert_eq!(rows(), before, "nobody has asked for it, or planned only");
+
+    // The listing is that of the run before, and nothing is read.
+    let report = bench.run(0, &prune);
+    assert_eq!(
+        (days(&report, "days_pruned"), &report["bytes_read"]),
+        (vec![BOTH[1].to_owned()], &Value::from(0))
+    );
+    assert!(report["rows_deleted"].as_u64() > Some(10), "{report}");
+    assert_eq!(days(&report, "days_unchanged"), [BOTH[0]]);
+    assert_eq!(rows().lines().next(), before.lines().next(), "the other day is as it was");
+    let left = format!("SELECT namespace FROM {table} WHERE usage_start = '{}' ORDER BY 1", BOTH[1]);
+    assert_eq!(shared().sql(&database, &left), "cloud\nother period");
+    assert_eq!(ledger(), BOTH[0]);
+    assert!(days(&bench.run(0, &prune), "days_pruned").is_empty(), "it is done");
+
+    // Nothing at all is what an outage looks like.
+    lose(&bench, "");
+    let run = [&["run", text(&input), "--lookups", text(&bench.lookups)], &prune[..]].concat();
+    let before = rows();
+    let said = DAYSUM.ends(2, &run);
+    assert!(said.contains("--force"), "{said}");
+    assert_eq!((rows(), ledger()), (before, BOTH[0].to_owned()));
+    let forced = bench.run(0, &[&prune[..], &["--force"]].concat());
+    assert_eq!(days(&forced, "days_pruned"), [BOTH[0]]);
+    assert_eq!(ledger(), "");
+    let left = format!("SELECT DISTINCT namespace FROM {table} ORDER BY 1");
+    assert_eq!(shared().sql(&database, &left), "cloud\nother period");
+}
+
+#[test]
+fn files_of_days_without_objects_go_with_their_ledger() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let to = ["--output", text(&output)];
+    let prune = [&to[..], &["--prune"]].concat();
+    bench.run(0, &to);
+    lose(&bench, BOTH[1]);
+    assert_eq!(days(&bench.run(0, &to), "days_orphaned"), [BOTH[1]]);
+    assert_eq!(parquet_below(&output).len(), 2);
+    assert_eq!(days(&bench.run(0, &prune), "days_pruned"), [BOTH[1]]);
+    let left = parquet_below(&output);
+    assert!(left.len() == 1 && text(&left[0]).ends_with("2025-11-01.parquet"), "{left:?}");
+    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+    let entries = fs::read_dir(output.join("_daysum").join(source)).expect("the ledger");
+    let entries = entries.filter(|entry| {
+        let name = entry.as_ref().expect("an entry").file_name();
+        name.to_str().is_some_and(|name| name.starts_with("2025-11-02"))
+    });
+    assert_eq!(entries.count(), 0);
+}
+
+/// An object that nobody can read is not gone, whatever the policy says of it.
+#[test]
+fn an_unreadable_object_keeps_its_day_from_being_pruned() {
+    let bench = Bench::new(DAYSUM);
+    let (output, settings) = (bench.path("out"), bench.path("daysum.yaml"));
+    fs::write(&settings, "policy: {bad_file: skip-and-report}").expect("writable");
+    bench.run(0, &["--output", text(&output)]);
+    for path in parquet_below(&bench.path("input")).iter().filter(|path| text(path).contains(BOTH[1])) {
+        fs::write(path, "broken").expect("writable");
+    }
+    let skip = ["--output", text(&output), "--prune", "--config", text(&settings)];
+    let report = bench.run(0, &skip);
+    assert!(report["quarantined"].as_array().is_some_and(|bad| !bad.is_empty()), "{report}");
+    assert!(days(&report, "days_pruned").is_empty() && days(&report, "days_orphaned").is_empty());
+    assert_eq!(parquet_below(&output).len(), 2);
+}
