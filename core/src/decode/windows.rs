@@ -33,7 +33,7 @@ use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
 
-/// No column reads less at a time than this part of all: small ones are read whole, together with their neighbours.
+/// No column has less than this part of the memory: small ones are read whole, together with their neighbours.
 const LEAST: u64 = 16;
 /// Page headers are shorter than this, unless they hold statistics of long texts.
 const HEADER: u64 = 1024;
