@@ -75,7 +75,7 @@ function drawFiles(files) {
     head.append(cell);
   }
   const body = table.createTBody();
-  for (const { name, kind, rows, rowGroups } of files) {
+  for (const { name, kind, rows, rowGroups } of files.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const row = body.insertRow();
     const values = [name.split("/").at(-1), kind?.replace("_", " ") ?? "not read", count(rows), count(rowGroups)];
     values.forEach((value, index) => {

@@ -23,6 +23,8 @@ use crate::report::{DayFacts, Report};
 
 /// Bytes of a file that are held: a row group of ordinary size is read at once, a larger one by and by.
 const HELD: u64 = 8 * 1024 * 1024;
+/// For a first look, which ends before the first row group does.
+const HELD_FIRST: u64 = 1024 * 1024;
 
 /// Everything between `new Run()` and the last day.
 #[derive(Debug)]
@@ -201,7 +203,8 @@ impl Session {
         self.file = self.files.position(name);
         // A first look need not decode more than it shows.
         let batch_rows = self.options.row_limit.map_or(BATCH_ROWS, |most| BATCH_ROWS.min(most as usize));
-        match WindowedDecoder::new(&object.footer, object.kind, row_group, batch_rows, HELD) {
+        let held = if self.options.row_limit.is_some() { HELD_FIRST } else { HELD };
+        match WindowedDecoder::new(&object.footer, object.kind, row_group, batch_rows, held) {
             Ok(decoder) => {
                 self.current = Some(Current { unit, decoder, folder });
                 Ok(())

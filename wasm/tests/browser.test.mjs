@@ -9,7 +9,8 @@ import { parquetReadObjects } from "hyparquet";
 
 import { finished, openPage } from "./lib/browser.mjs";
 import { assertSameBytes, assertSameRows } from "./lib/compare.mjs";
-import { golden, goldens, native, nativeDays } from "./lib/goldens.mjs";
+import { filesBelow, golden, goldens, native, nativeDays } from "./lib/goldens.mjs";
+import { zeros } from "./lib/parquet.mjs";
 
 let scratch;
 before(() => (scratch = mkdtempSync(join(tmpdir(), "daysum-"))));
@@ -53,15 +54,20 @@ test("the engine in Chromium gives the native command's bytes, from files in a f
   }
 });
 
-/** The package's own interface in the page, over `File` objects of an input of our own. */
-async function summarizeInPage(page, { files, lookups }) {
+/** Chooses files in an input of our own. */
+async function chooseInPage(page, paths) {
   await page.evaluate(() => {
     document.getElementById("test-input")?.remove();
     const input = Object.assign(document.createElement("input"), { type: "file", id: "test-input", multiple: true });
     document.body.append(input);
   });
+  await page.setInputFiles("#test-input", paths);
+}
+
+/** The package's own interface in the page, over those `File` objects. */
+async function summarizeInPage(page, { files, lookups }) {
+  await chooseInPage(page, files.map(({ path }) => path));
   // Names in an input have no folders, so the paths travel beside them.
-  await page.setInputFiles("#test-input", files.map(({ path }) => path));
   const days = await page.evaluate(
     async ({ names, lookups }) => {
       const { summarize } = await import("./daysum/index.js");
@@ -153,3 +159,92 @@ test("a generated month: first look, progress, cancel", async (t) => {
   await page.locator("#status").waitFor({ state: "hidden" });
   assert.deepEqual(problems, []);
 });
+
+test("hostile files in Chromium: typed errors, and the next files give the native bytes", async (t) => {
+  const { page } = await openPage(t);
+  const zstd = new Uint8Array(readFileSync(new URL("data/zstd.parquet", import.meta.url)));
+  const flipped = zstd.slice();
+  flipped[1000] ^= 255;
+  const hostile = {
+    cut: [zstd.subarray(0, -20), "format"],
+    flipped: [flipped, "format"],
+    zeros: [new Uint8Array(5000), "format"],
+    claims: [zeros({ rows: 10, held: 80, told: 2 ** 30, footer: 80 }), "format"],
+    bomb: [zeros({ rows: 2 ** 27, held: 2 ** 30, told: 2 ** 30 }), "memory", { memoryLimit: 2 ** 26 }],
+    traps: [zeros({ rows: 10, held: 80, told: 2 ** 31 - 1 }), "trap", { memoryLimit: 2 ** 32 }],
+  };
+  const one = golden("gen-small");
+  const expected = nativeDays(join(one.directory, "input"), join(one.directory, "params.json"));
+  for (const [name, [data, code, options = {}]] of Object.entries(hostile)) {
+    const path = join(scratch, `${name}.parquet`);
+    writeFileSync(path, data);
+    await chooseInPage(page, [path]);
+    const told = await page.evaluate(async (options) => {
+      const { summarize } = await import("./daysum/index.js");
+      const [file] = document.getElementById("test-input").files;
+      return summarize(file, { start: "2025-11-01", end: "2025-11-30", ...options }).then(() => "was believed", (error) => error.toJSON());
+    }, options);
+    assert.deepEqual([told.code, told.file], [code, `${name}.parquet`], JSON.stringify(told));
+    assertSameBytes(`after ${name}`, expected, await summarizeInPage(page, one));
+  }
+});
+
+test("a worker that is ended in the middle leaves nothing behind: another one begins again", async (t) => {
+  const { page } = await openPage(t);
+  const month = join(scratch, "ended");
+  native("generate", "--output", month, "--rows", "300k", "--days", "3");
+  await chooseInPage(page, filesBelow(month).map(({ path }) => path));
+  const told = await page.evaluate(async () => {
+    const files = [...document.getElementById("test-input").files].map((data) => ({ path: data.name, data }));
+    const run = (until) =>
+      new Promise((resolve) => {
+        const worker = new Worker("worker.js", { type: "module" });
+        worker.onmessage = ({ data }) => {
+          if (data.type !== until && data.type !== "error") return;
+          worker.terminate();
+          resolve(data);
+        };
+        worker.postMessage({ job: "summarize", files, options: {} });
+      });
+    const ended = await run("progress");
+    const again = await run("done");
+    return { ended: ended.type, again: again.type, days: again.days?.length, report: again.report };
+  });
+  assert.deepEqual([told.ended, told.again, told.days], ["progress", "done", 3], JSON.stringify(told));
+  assert.equal(told.report.rowsIn, told.report.totalRows);
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`the page can be read: contrast and widths, ${colorScheme}`, async (t) => {
+    const { page } = await openPage(t, { colorScheme, viewport: { width: 390, height: 844 } });
+    await page.setInputFiles("#folder", folder(golden("gen-small")));
+    await finished(page);
+    const { wide, poor } = await page.evaluate(() => {
+      const light = (color) => {
+        const [r, g, b] = color.match(/[\d.]+/g).map((part) => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+      const ground = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+          const color = getComputedStyle(at).backgroundColor;
+          if (!/, 0\)$/.test(color)) return color;
+        }
+      };
+      const check = (selector, property, least) =>
+        [...document.querySelectorAll(selector)].map((element) => {
+          const behind = ground(property === "color" ? element : element.parentElement);
+          return [selector, property, contrast(getComputedStyle(element)[property], behind), least];
+        });
+      const text = [...check("p, h1, h2, dt, dd, td, button, label, summary, figcaption, li, code", "color", 4.5), ...check("svg text", "fill", 4.5)];
+      const shapes = [".usage", ".request", ".worker", ".platform"].flatMap((kind) => check(`svg ${kind}`, "fill", 3));
+      const lines = [...check("svg .capacity", "stroke", 3), ...check("input[type=text], input[type=search], select", "borderTopColor", 3)];
+      return {
+        wide: document.documentElement.scrollWidth - innerWidth,
+        poor: [...text, ...shapes, ...lines].filter(([, , found, least]) => found < least).map(String),
+      };
+    });
+    assert.deepEqual([...new Set(poor)], []);
+    assert.equal(wide, 0);
+  });
+}

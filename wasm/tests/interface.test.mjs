@@ -1,6 +1,6 @@
 // What the interface promises besides numbers: sources, progress, cancelling, first looks, states.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, openAsBlob, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, openAsBlob, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,8 @@ import { DaysumError, encode, fold, overview, rows, summarize } from "daysum";
 
 import { assertSameBytes } from "./lib/compare.mjs";
 import { daysIn, filesBelow, golden, native, nativeDays } from "./lib/goldens.mjs";
+import { tail, take } from "./lib/parquet.mjs";
+import { get, set, struct } from "./lib/thrift.mjs";
 
 const month = golden("gen-small");
 const { lookups } = month;
@@ -125,6 +127,68 @@ test("a large row group is read by and by: memory does not grow with it", async 
   assert.ok(file.rowGroups === 1 && file.rows > 900_000, JSON.stringify(file));
   assert.ok(report.bytesRead > 60 * 2 ** 20, `${report.bytesRead} bytes are in the group`);
   assert.ok(report.peakMemory < 128 * 2 ** 20, `${report.peakMemory} bytes`);
+});
+
+test("offsets above 2^32: pages far beyond four gigabytes, in a file of which only ranges exist", async () => {
+  const pods = month.files.find(({ name }) => name.includes("pod_usage"));
+  const far = 2 ** 33 + 5;
+  const { footer, footerAt, chunks } = take(pods.data);
+  const moved = chunks.reduce((footer, { rowGroup, position }) => {
+    const place = [4, rowGroup, 1, position, 3];
+    const present = [9, 11].filter((field) => get(footer, ...place, field) !== undefined);
+    return present.reduce((footer, field) => set(footer, [...place, field], get(footer, ...place, field) + far), footer);
+  }, footer);
+  const end = tail(struct(moved));
+  const parts = [[far, pods.data.subarray(0, footerAt)], [far + footerAt, end]];
+  const slice = (start, end) => {
+    const found = new Uint8Array(end - start); // between the parts there is nothing
+    for (const [at, bytes] of parts) {
+      const [from, to] = [Math.max(start, at), Math.min(end, at + bytes.length)];
+      if (from < to) found.set(bytes.subarray(from - at, to - at), from - start);
+    }
+    return found;
+  };
+  const sparse = { name: pods.name, data: { size: far + footerAt + end.length, slice } };
+  const near = await summarize(pods, { lookups });
+  assertSameBytes("far", bytesOf(near.days), bytesOf((await summarize(sparse, { lookups })).days));
+});
+
+test("a file that changes on disk while it is read is an error, and the next one works", async () => {
+  const path = join(scratch, "changing.parquet");
+  for (const change of [() => truncateSync(path, 1000), () => appendFileSync(path, "more")]) {
+    writeFileSync(path, large.data);
+    const data = await openAsBlob(path);
+    const changing = { size: data.size, slice: (start, end) => (end === data.size ? data.slice(start, end) : (change(), data.slice(start, end))) };
+    const error = await summarize({ name: "changing.parquet", data: changing }).catch((error) => error);
+    assert.deepEqual([error.code, error.file], ["source", "changing.parquet"], String(error));
+  }
+  assertSameBytes("afterwards", expected, bytesOf((await summarize(month.files, { lookups })).days));
+});
+
+test("several previews at once, of which one fails and one is cancelled", async () => {
+  const controller = new AbortController();
+  const cancelled = summarize(month.files, { lookups, signal: controller.signal, onDay: () => controller.abort() });
+  const broken = summarize({ name: "broken.parquet", data: large.data.subarray(0, 1000) });
+  const whole = [1, 2, 3].map(() => summarize(month.files, { lookups }));
+  const [first, second, ...others] = await Promise.allSettled([cancelled, broken, ...whole]);
+  assert.equal(first.reason?.name, "AbortError");
+  assert.deepEqual([second.reason?.code, second.reason?.file], ["format", "broken.parquet"]);
+  for (const { value } of others) assertSameBytes("at once", expected, bytesOf(value.days));
+});
+
+test("each option alone changes what it is for", async () => {
+  const read = async (options) => rows((await summarize(month.files, { lookups: { ...lookups, ...without }, ...options })).days);
+  const without = { enabled_tag_keys: [], cost_categories: [], nodes: [] };
+  const bare = await read({});
+  assert.ok(bare.every(({ pod_labels: labels }) => Object.keys(labels ?? {}).length === 0));
+  assert.ok(bare.every(({ cost_category_id: id }) => id === null));
+  const [key] = lookups.enabled_tag_keys;
+  assert.ok((await read({ enabledKeys: [key] })).some(({ pod_labels: labels }) => key in (labels ?? {})), key);
+  assert.ok((await read({ costCategories: [{ namespace: "%", id: 7 }] })).some(({ cost_category_id: id }) => id === 7));
+  const nodes = lookups.nodes.map(({ node, resource_id: resourceId }) => ({ node, resourceId, role: "master" }));
+  const names = (found) => new Set(found.map(({ namespace }) => namespace));
+  assert.ok(!names(bare).has("Platform unallocated"));
+  assert.ok(names(await read({ nodes })).has("Platform unallocated"));
 });
 
 test("progress is told and ends with everything", async () => {

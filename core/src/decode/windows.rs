@@ -33,8 +33,8 @@ use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
 
-/// No column reads less at a time: small ones are read whole, together with their neighbours.
-const LEAST: u64 = 512 * 1024;
+/// No column has less than this part of the memory: small ones are read whole, together with their neighbours.
+const LEAST: u64 = 16;
 /// Page headers are shorter than this, unless they hold statistics of long texts.
 const HEADER: u64 = 1024;
 
@@ -78,7 +78,7 @@ impl WindowedDecoder {
             .map(|&column| {
                 let chunk = group.column(column);
                 let share = u128::from(memory) * u128::from(length(chunk)) / u128::from(all.max(1));
-                Column::new(chunk, u64::try_from(share).unwrap_or(u64::MAX).max(LEAST))
+                Column::new(chunk, u64::try_from(share).unwrap_or(u64::MAX).max(memory / LEAST).max(HEADER))
             })
             .collect();
         let held = read.iter().copied().zip(columns.iter().map(|column| column.held.clone())).collect();

@@ -132,8 +132,7 @@ proptest! {
 #[test]
 fn a_large_row_group_is_read_by_and_by() {
     let file = file(150_000, 1_000, 1 << 20, WriterVersion::PARQUET_1_0);
-    assert!(file.len() as u64 > 3 * LEAST, "{} bytes", file.len());
-    let (batches, reads) = windowed(&file, 1_000, 1);
+    let (batches, reads) = windowed(&file, 1_000, 64 * 1024);
     assert!(reads > 1, "{reads} reads");
     let schema = batches[0].schema();
     let rows = |batches: &[RecordBatch]| concat_batches(&schema, batches).expect("one schema").num_rows();
