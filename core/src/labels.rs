@@ -89,12 +89,13 @@ impl LabelFilter {
 
     /// Merges canonical label sets; where several have a key, the last one wins (SPEC 2.5, 2.7).
     pub fn merge<'a>(&self, sets: impl IntoIterator<Item = &'a str>) -> String {
-        let mut sets: Vec<&str> = sets.into_iter().filter(|set| *set != "{}").collect();
-        // A single set is merged already; of several, members are taken as they are spelled.
-        let only = if sets.len() < 2 { sets.pop().unwrap_or("{}") } else { "" };
-        if !only.is_empty() {
-            return only.to_owned();
+        let sets: Vec<&str> = sets.into_iter().filter(|set| *set != "{}").collect();
+        match sets[..] {
+            [] => return "{}".to_owned(),
+            [only] => return only.to_owned(),
+            _ => {}
         }
+        // Members are taken as they are spelled.
         let mut merged: Vec<&str> = vec![""; self.keys.len()];
         for set in &sets {
             for (key, member) in scan::members(set) {
