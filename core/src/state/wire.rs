@@ -11,7 +11,7 @@
 //! Rows are sorted by the text of their keys and dictionaries hold what is used, sorted; so equal content gives
 //! equal bytes, whichever way it was merged. NULL stands where a group had only NULLs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -109,6 +109,7 @@ impl PartialState {
         let length = number(&mut rest)? as usize;
         let header = rest.get(..length).ok_or_else(|| Error::wire("it is cut short"))?;
         let header: Header = serde_json::from_slice(header).map_err(Error::wire)?;
+        let config = Arc::new(FoldConfig::from_told(header.config));
         let mut body = &content[content.len() - (rest.len() - DIGEST_BYTES).saturating_sub(length)..];
         let mut days = BTreeMap::new();
         for (day, lengths) in header.days {
@@ -120,12 +121,13 @@ impl PartialState {
                     .ok_or_else(|| Error::wire("its tables are shorter than its header says"))?;
                 (*stream, body) = (taken, left);
             }
-            days.insert(day, DayState::from_streams(streams)?);
+            let state = DayState::from_streams(streams)?;
+            state.check_labels(&config)?;
+            days.insert(day, state);
         }
         if !body.is_empty() {
             return Err(Error::wire("it holds more than its header says"));
         }
-        let config = Arc::new(FoldConfig::from_told(header.config));
         Ok(Self::from_parts(config, header.coverage, header.counts, days))
     }
 }
@@ -167,6 +169,22 @@ impl DayState {
         *node_labels = read(names, streams[4], NODE_LABELS, [true; 2])?;
         *namespace_labels = read(names, streams[5], NAMESPACE_LABELS, [true; 2])?;
         Ok(state)
+    }
+
+    /// Label sets are merged as they are spelled, so a state in which they are spelled otherwise is none of ours.
+    fn check_labels(&self, config: &FoldConfig) -> Result<()> {
+        let usage = self.usage.iter().map(|(key, _)| key[2]);
+        let volumes = self.volumes.iter().flat_map(|(key, _)| [key[6], key[7]]);
+        let owned = self.node_labels.iter().chain(self.namespace_labels.iter()).map(|(key, _)| key[1]);
+        let sets: BTreeSet<Sym> = usage.chain(volumes).chain(owned).collect();
+        for set in sets.into_iter().filter_map(|set| self.names.get(set)) {
+            if config.labels().canonical(set).ok().as_deref() != Some(set) {
+                return Err(Error::wire(format!(
+                    "{set:?} is no label set of the keys that it was folded with"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -428,5 +446,39 @@ impl Columns for Member {
 
     fn from_columns(batch: &RecordBatch, _: &mut Interner) -> Result<Vec<Self>> {
         Ok(vec![Self; batch.num_rows()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lookups::Lookups;
+
+    /// A state whose one node has these labels.
+    fn labelled(labels: &str) -> Bytes {
+        let lookups = Lookups {
+            start_date: Some("2025-11-01".into()),
+            end_date: Some("2025-11-30".into()),
+            enabled_tag_keys: vec!["app".into()],
+            ..Lookups::default()
+        };
+        let config = FoldConfig::new(&lookups, Default::default()).expect("a range");
+        let mut day = DayState::default();
+        let key = ["node", labels].map(|text| day.names.intern(text));
+        day.node_labels.group(key);
+        let days = BTreeMap::from([("2025-11-01".parse().expect("a day"), day)]);
+        let state = PartialState::from_parts(Arc::new(config), Default::default(), Default::default(), days);
+        state.encode().expect("encodes")
+    }
+
+    #[test]
+    fn labels_that_no_fold_has_spelled_are_refused() {
+        for good in ["{}", r#"{"app": "x"}"#, r#"{"app": null}"#, r#"{"app": "a\"b"}"#] {
+            PartialState::decode(labelled(good)).unwrap_or_else(|error| panic!("{good}: {error}"));
+        }
+        for bad in ["", "{", r#"{"app":"x"}"#, r#"{"app": "x}"#, r#"{"other": "x"}"#, r#"{"app": 1}"#] {
+            let error = PartialState::decode(labelled(bad)).expect_err(bad);
+            assert_eq!(error.code(), "wire", "{bad}: {error}");
+        }
     }
 }
