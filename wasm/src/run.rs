@@ -136,8 +136,8 @@ impl Session {
             self.files.supply(reading);
             return Ok(());
         };
-        let (ranges, bytes) = reading.finish();
-        let supplied = current.decoder.supply(ranges, bytes).map_err(Told::from);
+        let (_, bytes) = reading.finish();
+        let supplied = current.decoder.supply(bytes).map_err(Told::from);
         match supplied.and_then(|()| current.check_page(self.options.memory_limit)) {
             Ok(()) => Ok(()),
             Err(told) => self.fail(told),

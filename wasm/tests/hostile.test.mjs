@@ -184,6 +184,12 @@ test("a footer that lies about rows, sizes and places", async () => {
       }
     }
     for (const value of [0, 1, 3, 5, 99]) assertSound(await lie([[[...facts, 4], value]]), `column ${column}: codec ${value}`);
+    // The bytes of another column, as many as that has, or some more.
+    const places = [7, 9, 11].map((field) => [field, get(whole.footer, 4, 0, 1, column ? 0 : 18, 3, field)]);
+    for (const by of [0, 100]) {
+      const over = places.filter(([, now]) => now !== undefined).map(([field, now]) => [[...facts, field], field === 7 ? now + by : now]);
+      assertSound(await lie(over), `column ${column}: over another one`);
+    }
   }
   await stillWorks();
 });

@@ -115,8 +115,11 @@ impl WindowedDecoder {
         }
         if lacking {
             // Those that will need more soon read along: one round of requests instead of one for each.
-            let columns = self.columns.iter().filter(|column| column.rows < target || column.is_low());
-            return Ok(ChunkStep::Need(columns.map(Column::next_range).collect()));
+            for column in &mut self.columns {
+                column.asked = column.rows < target || column.is_low();
+            }
+            let asked = self.columns.iter().filter(|column| column.asked);
+            return Ok(ChunkStep::Need(asked.map(Column::next_range).collect()));
         }
         let batch = guarded(&self.at, || self.inner.next())?
             .ok_or_else(|| "its pages hold fewer rows than the footer says".to_owned())
@@ -126,13 +129,11 @@ impl WindowedDecoder {
         Ok(ChunkStep::Batch(batch))
     }
 
-    /// Hands over the bytes of the ranges that `step` asked for.
-    pub fn supply(&mut self, ranges: Vec<Range<u64>>, bytes: Vec<Bytes>) -> Result<()> {
-        for (range, bytes) in ranges.into_iter().zip(bytes) {
-            let column = self.columns.iter_mut().find(|column| column.is_next(range.start));
-            column.expect("step asked for the range, for one of the columns").supply(bytes, &self.at)?;
-        }
-        Ok(())
+    /// Hands over the bytes of the ranges that `step` asked for, in its order: in a file that lies, columns may lie
+    /// over each other.
+    pub fn supply(&mut self, bytes: Vec<Bytes>) -> Result<()> {
+        let asked = self.columns.iter_mut().filter(|column| column.asked);
+        asked.zip(bytes).try_for_each(|(column, bytes)| column.supply(bytes, &self.at))
     }
 
     /// The largest page so far, as its header says, and its column: it is decompressed as a whole.
@@ -148,6 +149,8 @@ struct Column {
     name: String,
     held: Arc<Held>,
     window: u64,
+    /// Whether the last step asked for more of it.
+    asked: bool,
     /// Where the held bytes end, and where the chunk does.
     held_end: u64,
     end: u64,
@@ -169,6 +172,7 @@ impl Column {
             name: chunk.column_path().string(),
             held: Arc::new(Held { end: start + length, parts: Mutex::default() }),
             window,
+            asked: false,
             held_end: start,
             end: start + length,
             next: start,
@@ -188,15 +192,12 @@ impl Column {
         !self.is_whole() && self.held_end - self.next < self.window / 2
     }
 
-    fn is_next(&self, start: u64) -> bool {
-        self.held_end == start && !self.is_whole()
-    }
-
     fn next_range(&self) -> Range<u64> {
         self.held_end..self.end.min(self.next_end.max(self.held_end + self.window))
     }
 
     fn supply(&mut self, bytes: Bytes, at: &Location) -> Result<()> {
+        self.asked = false;
         let start = self.held_end;
         self.held_end += bytes.len() as u64;
         self.held.push(start, bytes);

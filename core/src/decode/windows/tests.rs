@@ -91,8 +91,8 @@ fn windowed(file: &Bytes, batch_rows: usize, memory: u64) -> (Vec<RecordBatch>, 
     let mut decoder =
         WindowedDecoder::new(&footer, FactKind::NodeLabels, 0, batch_rows, memory).expect("a decoder");
     read(file, |supplied| {
-        if let Some((ranges, bytes)) = supplied {
-            decoder.supply(ranges, bytes)?;
+        if let Some((_, bytes)) = supplied {
+            decoder.supply(bytes)?;
         }
         decoder.step()
     })
@@ -149,7 +149,7 @@ fn pages_that_are_no_pages_are_named_by_column() {
         panic!("nothing is held yet")
     };
     let zeros = ranges.iter().map(|range| vec![0; (range.end - range.start) as usize].into()).collect();
-    let error = decoder.supply(ranges, zeros).expect_err("zeros are no pages");
+    let error = decoder.supply(zeros).expect_err("zeros are no pages");
     let at = error.location().expect("a place");
     assert_eq!((error.code(), at.row_group, at.column.is_some()), ("format", Some(0), true), "{error}");
 }
