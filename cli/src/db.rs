@@ -157,7 +157,7 @@ impl Asked {
             }
             None => {
                 let (database, schema) = target(&config)?;
-                Output::database(database, schema, 0)
+                Output::database(database, schema, 1)
             }
         };
         Ok((output, lookups))

@@ -154,16 +154,23 @@ impl Job {
     async fn see_to_orphaned(
         &mut self,
         published: &[Published],
+        listed: &[ObjectMeta],
         has_objects: impl Fn(Day) -> bool,
         purpose: Purpose,
         report: &mut Report,
     ) -> Result<()> {
-        for entry in published.iter().filter(|entry| entry.rows > 0) {
+        // Objects that vanish while they are read are about to be replaced: after such a moment nothing is pruned.
+        let prune = self.prune && purpose == Purpose::Publish && report.replans == 0;
+        let orphaned = |entry: &&Published| {
             let day = entry.scope.day;
-            if has_objects(day) || !self.is_asked(day) || !self.fold.wants(day) {
-                continue;
-            }
-            let prune = self.prune && purpose == Purpose::Publish;
+            entry.rows > 0 && !has_objects(day) && self.is_asked(day) && self.fold.wants(day)
+        };
+        let orphaned: Vec<&Published> = published.iter().filter(orphaned).collect();
+        if prune && !orphaned.is_empty() {
+            self.allow_pruning(published, listed)?;
+        }
+        for entry in orphaned {
+            let day = entry.scope.day;
             let removed = if prune { self.output.remove_day(entry).await? } else { None };
             if let Some(rows) = removed {
                 tracing::info!(%day, rows, "pruned: no object of this published day is there any more");
@@ -177,23 +184,28 @@ impl Job {
         Ok(())
     }
 
-    /// Nothing is pruned where nothing is listed at all.
-    fn allow_pruning(&self, objects: &[ObjectMeta]) -> Result<()> {
-        if !self.prune || self.force || !objects.is_empty() {
+    /// Nothing is pruned by a listing that could be that of another place: it must hold an object that some published
+    /// day was computed from.
+    fn allow_pruning(&self, published: &[Published], listed: &[ObjectMeta]) -> Result<()> {
+        let listed: BTreeSet<(&str, Option<&str>, u64)> = listed
+            .iter()
+            .map(|object| (object.key.as_str(), object.version.as_deref(), object.size))
+            .collect();
+        let mut inputs = published.iter().flat_map(|day| &day.scope.inputs);
+        if self.force
+            || inputs.any(|input| listed.contains(&(&input.key, input.version.as_deref(), input.size)))
+        {
             return Ok(());
         }
         Err(wrong(
-            "--prune: the listing has no object of this source and these days, as in an outage or after a slip in \
-             the address; add --force where they are gone for good",
+            "--prune: the listing has no object that a published day was computed from, as in an outage or after a \
+             slip in the address. Run without --prune first; add --force where those objects are gone for good",
         ))
     }
 
     /// Lists, reads footers, and leaves out what is published already.
     pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
-        if purpose == Purpose::Publish {
-            self.allow_pruning(&objects)?;
-        }
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.source_uuid(), first, last).await?;
         self.published = published.iter().map(|day| day.scope.day).collect();
@@ -201,7 +213,7 @@ impl Job {
         let mut seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
             tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
-            self.see_to_orphaned(&published, |day| days.contains(&day), purpose, report).await?;
+            self.see_to_orphaned(&published, &objects, |day| days.contains(&day), purpose, report).await?;
             report.days_unchanged = self.kept(days, report);
             return Ok(Schedule::new(Plan::default(), self.fold.clone()));
         }
@@ -234,7 +246,7 @@ impl Job {
             let unread = unreadable.iter().any(|(first, last)| (*first..=*last).contains(&day));
             inputs.contains_key(&day) || unread
         };
-        self.see_to_orphaned(&published, has_objects, purpose, report).await?;
+        self.see_to_orphaned(&published, &objects, has_objects, purpose, report).await?;
         let unchanged = self.unchanged(&published, &inputs);
         let unchanged: BTreeSet<Day> = unchanged.difference(schedule.held()).copied().collect();
         schedule.skip(&unchanged);

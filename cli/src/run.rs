@@ -65,8 +65,9 @@ pub(crate) struct RunArgs {
     /// Leaves days before this one alone, YYYY-MM-DD.
     #[arg(long, value_name = "DATE")]
     pub(crate) since: Option<Day>,
-    /// Empties published days of which the input has no object any more. Refused where it has none at all, unless
-    /// --force says that this is no outage.
+    /// Empties published days of which the input has no object any more. Refused where it holds nothing that a published
+    /// day was computed from, unless --force says that this is neither an outage nor another place. Not to be used while
+    /// koku ingests: it removes a day's objects before it writes new ones.
     #[arg(long)]
     pub(crate) prune: bool,
     /// Also writes koku's registry of clusters, nodes, volumes and projects, before the summary: where koku does not run.

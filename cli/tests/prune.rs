@@ -1,6 +1,7 @@
 //! Published days whose objects are gone, and what `daysum run --prune` does with them.
 
 use std::fs;
+use std::path::Path;
 
 use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
 use daysum_tests::golden::Golden;
@@ -109,6 +110,37 @@ fn files_of_days_without_objects_go_with_their_ledger() {
         name.to_str().is_some_and(|name| name.starts_with("2025-11-02"))
     });
     assert_eq!(entries.count(), 0);
+}
+
+/// Days are not gone because somebody looks for them in another place: below one day's folder, or in another month.
+#[test]
+fn a_slip_in_the_address_prunes_nothing() {
+    let bench = Bench::new(DAYSUM);
+    let (output, october) = (bench.path("out"), bench.path("october"));
+    bench.run(0, &["--output", text(&output)]);
+    let generate =
+        ["generate", "--rows", "1k", "--start", "2025-10-01", "--days", "2", "--output", text(&october)];
+    assert_eq!(DAYSUM.run(&generate, &[]).code, Some(0));
+    // Below an address that names source and month, keys name neither.
+    let below = |from: &Path, word: &str, to: &str| {
+        for path in parquet_below(from).iter().filter(|path| text(path).contains(word)) {
+            let table = path.strip_prefix(from).expect("below").components().next().expect("a table");
+            fs::create_dir_all(bench.path(to).join(table)).expect("writable");
+            fs::copy(path, bench.path(to).join(table).join(path.file_name().expect("a file")))
+                .expect("copied");
+        }
+    };
+    below(&bench.path("input"), BOTH[1], "one-day");
+    below(&october, "", "another-month");
+    for place in ["one-day", "another-month"] {
+        let place = bench.path(place);
+        assert!(!parquet_below(&place).is_empty());
+        let run =
+            ["run", text(&place), "--lookups", text(&bench.lookups), "--output", text(&output), "--prune"];
+        let said = DAYSUM.ends(2, &run);
+        assert!(said.contains("--force") && said.contains("without --prune first"), "{said}");
+        assert_eq!(parquet_below(&output).len(), 2);
+    }
 }
 
 /// An object that nobody can read is not gone, whatever the policy says of it.

@@ -248,8 +248,9 @@ fn a_run_that_sleeps_past_its_limit_gives_way() {
     DAYSUM.ends(0, &scene.run("old", "1"));
     let holder = scene.hold_first_day();
     let limit = [("DAYSUM_POSTGRESQL_STATEMENT_TIMEOUT", "2".to_owned())];
+    // On one thread the first day comes first, so nothing is published before the run falls asleep.
     let sleeper = DAYSUM
-        .command(&scene.run("sleeper", "1"), &limit)
+        .command(&[&scene.run("sleeper", "1")[..], &["--threads", "1"]].concat(), &limit)
         .stderr(Stdio::piped())
         .spawn()
         .expect("the command was built for this test");

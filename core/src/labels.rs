@@ -99,7 +99,9 @@ impl LabelFilter {
         let mut merged: Vec<&str> = vec![""; self.keys.len()];
         for set in &sets {
             for (key, member) in scan::members(set) {
-                merged[self.by_spelling[key]] = member;
+                if let Some(&position) = self.by_spelling.get(key) {
+                    merged[position] = member;
+                }
             }
         }
         let mut out = String::with_capacity(sets.iter().map(|set| set.len()).sum());

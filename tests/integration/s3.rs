@@ -170,7 +170,14 @@ fn nothing_is_fetched_twice() {
 /// Four sources of six months each, ours among them; the other objects cannot be read.
 #[test]
 fn a_large_bucket_is_listed_where_it_concerns_the_run() {
-    let (server, runtime, golden) = (S3Server::start(), runtime(), gen_small());
+    let (server, runtime, mut golden) = (S3Server::start(), runtime(), gen_small());
+    // The other layout has more folders below the month.
+    let source = &golden.lookups.source_uuid;
+    let month = format!("data/org1/OCP/source={source}/year=2025/month=11");
+    golden.files.push(InputFile {
+        key: format!("{month}/day=01/openshift_pod_usage_line_items/data.parquet"),
+        bytes: "is listed".into(),
+    });
     server.place_files("small", &golden.files);
     server.place_files("large", &golden.files);
     let of_others: Vec<InputFile> = ["pod_usage", "storage_usage"]
@@ -239,6 +246,17 @@ fn a_day_is_replaced_with_its_ledger_entry_and_left_alone_when_it_is_the_same() 
             let path = place.prefix.clone().join("ab-1").join("2025-11-01.parquet");
             let bytes = place.store.get(&path).await.expect("the day").bytes().await.expect("its bytes");
             assert_same("published", &rows, &read_parquet(bytes), Precision::Bits);
+            // Of two runs the later one's day stays, whatever the earlier one has seen.
+            let later = WriteScope { run: RunId("later".to_owned()), ..scope.clone() };
+            let mut write = sink.begin(&later).await.expect("begun");
+            write.write(&rows).await.expect("written");
+            write.commit(digest.clone()).await.expect("committed");
+            assert_eq!(sink.remove_day(&published[0]).await.expect("looked"), None);
+            let now = sink.published("ab-1", day, day).await.expect("a ledger");
+            assert_eq!(now[0].scope, later);
+            assert_eq!(sink.remove_day(&now[0]).await.expect("removed"), Some(rows.num_rows() as u64));
+            assert!(sink.published("ab-1", day, day).await.expect("a ledger").is_empty());
+            assert!(place.store.get(&path).await.is_err(), "its file is gone, too");
             let bad = WriteScope { source_uuid: "../up".to_owned(), ..scope.clone() };
             assert_eq!(sink.begin(&bad).await.err().expect("refused").code(), "config");
         });

@@ -210,7 +210,8 @@ impl Footer {
         // Columns that are nested or repeated shift the leaves; koku's are neither, and to others either form is right.
         let outgrew = |index: usize| {
             columns.get(index).is_some_and(|column| {
-                column.uncompressed_size() > DICTIONARY_BYTES + column.num_values().saturating_mul(KEY_BYTES)
+                let keys = column.num_values().saturating_mul(KEY_BYTES);
+                column.uncompressed_size() > DICTIONARY_BYTES.saturating_add(keys)
             })
         };
         let hinted = |(index, field): (usize, &Arc<Field>)| {

@@ -48,7 +48,7 @@ pub struct DaySummary {
 }
 
 impl DayState {
-    /// Finishes the day.
+    /// Finishes the day. `config` is the one that it was folded with: label sets hold the keys of that one.
     pub fn finalise(self, day: Day, config: &FoldConfig, policy: &Policy) -> Result<DaySummary> {
         let mut state = self.settled()?;
         let capacity = capacity::Capacity::of(&state)?;

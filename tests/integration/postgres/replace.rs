@@ -50,6 +50,23 @@ async fn what_is_written_is_read_back_and_the_ledger_tells_where_from() {
 }
 
 #[tokio::test]
+async fn a_day_that_was_published_again_is_not_removed() {
+    let name = database();
+    let batch = rows_of(DAY, 1, 50);
+    let mut sink = sink(config(&name));
+    let mut entry = async |run: &str| {
+        publish(&mut sink, &scope(DAY, run), &batch).await.expect("published");
+        sink.published(SOURCE, day(DAY), day(DAY)).await.expect("the ledger").remove(0)
+    };
+    let (seen, now) = (entry("run-1").await, entry("run-2").await);
+    let before = table(&name, "true");
+    assert_eq!(sink.remove_day(&seen).await.expect("looked"), None);
+    assert_eq!(table(&name, "true"), before);
+    assert_eq!(sink.remove_day(&now).await.expect("removed"), Some(50));
+    assert_eq!(table(&name, "true"), "");
+}
+
+#[tokio::test]
 async fn ten_publications_of_the_same_rows_touch_no_row() {
     for eager_copy in [false, true] {
         let name = database();
