@@ -169,8 +169,11 @@ impl Shared<'_> {
                     // A bad row, or a sum that overflowed, is no unreadable file: such days are always held back.
                     let unreadable = matches!(error.code(), "format" | "schema" | "port");
                     let held = !(self.options.skip_unreadable && unreadable);
+                    // Told before its days can be handed over by anybody: what is missing in them is then put aside
+                    // before they are published.
+                    let (days, told) = (unit.days, Some(unit.clone()));
+                    tell(Event::Rejected(Rejected { days, unit: told, held, error }));
                     let left = self.leave_out(&unit, held);
-                    tell(Event::Rejected(Rejected { days: unit.days, unit: Some(unit), held, error }));
                     self.hand_over(left, &tell)?;
                     continue;
                 }
