@@ -30,13 +30,15 @@ fn completes(arguments: &[&str]) -> Duration {
     started.elapsed()
 }
 
-/// Starts the command and kills it at a moment of its usual life; whether it was still alive.
-fn killed(arguments: &[&str], usual: Duration, random: &mut StdRng) -> bool {
+/// Starts the command and kills it at a moment of its usual life; whether it was still alive. How long that life is
+/// follows from what is seen, since machines are faster and slower by turns: about a quarter of the kills come too late.
+fn killed(arguments: &[&str], usual: &mut Duration, random: &mut StdRng) -> bool {
     let mut child = start(arguments);
-    std::thread::sleep(usual.mul_f64(random.random::<f64>() * 1.1));
+    std::thread::sleep(usual.mul_f64(random.random()));
     let alive = child.try_wait().expect("its state is known").is_none();
     child.kill().expect("a child may be killed");
     child.wait().expect("it is gone");
+    *usual = usual.mul_f64(if alive { 1.02 } else { 0.94 });
     alive
 }
 
@@ -64,7 +66,7 @@ fn a_killed_writer_leaves_whole_days_in_postgresql() {
             alias,
         ]
     };
-    let usual = completes(&run("old"));
+    let mut usual = completes(&run("old"));
     let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
     let days = || {
         let sql = format!(
@@ -75,11 +77,14 @@ fn a_killed_writer_leaves_whole_days_in_postgresql() {
     let whole = days();
     let mut random = StdRng::seed_from_u64(9);
     let mut met = 0;
-    for kill in 0..KILLS {
-        met += u32::from(killed(&run(if kill % 2 == 0 { "new" } else { "old" }), usual, &mut random));
-        assert_eq!(days(), whole, "after kill {kill}");
+    for run_of in (0..3 * KILLS).map(|kill| run(if kill % 2 == 0 { "new" } else { "old" })) {
+        met += u32::from(killed(&run_of, &mut usual, &mut random));
+        assert_eq!(days(), whole, "after {met} kills");
+        if met == KILLS {
+            break;
+        }
     }
-    assert!(met > KILLS / 2, "only {met} of {KILLS} runs were alive when they were killed");
+    assert_eq!(met, KILLS, "too few runs were alive when they were killed");
     completes(&run("new"));
     assert_eq!(days(), whole);
     let verify =
@@ -105,7 +110,7 @@ fn a_killed_writer_leaves_whole_files() {
             alias,
         ]
     };
-    let usual = completes(&run("old"));
+    let mut usual = completes(&run("old"));
     let days = || {
         let source =
             fs::read_dir(output.path()).expect("the output").map(|entry| entry.expect("an entry").path());
@@ -125,7 +130,7 @@ fn a_killed_writer_leaves_whole_files() {
     assert_eq!(whole.len(), 2);
     let mut random = StdRng::seed_from_u64(10);
     for kill in 0..KILLS / 5 {
-        killed(&run(if kill % 2 == 0 { "new" } else { "old" }), usual, &mut random);
+        killed(&run(if kill % 2 == 0 { "new" } else { "old" }), &mut usual, &mut random);
         assert_eq!(days(), whole, "after kill {kill}");
     }
     completes(&run("new"));
