@@ -7,10 +7,13 @@ import { serve } from "../../tools/serve.mjs";
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** @param {import("node:test").TestContext} t closes everything at its end */
-export async function openPage(t, options = {}) {
+/**
+ * @param {import("node:test").TestContext} t closes everything at its end
+ * @param {{root?: URL}} options a directory to serve instead of the page, and options of the browser's context
+ */
+export async function openPage(t, { root, ...options } = {}) {
   if (!existsSync(executablePath)) throw new Error(`${executablePath} is not there: install chromium, or name it in CHROMIUM`);
-  const server = await serve(0);
+  const server = await serve(0, root);
   const origin = `http://127.0.0.1:${server.address().port}`;
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
   t.after(async () => {

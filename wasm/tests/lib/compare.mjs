@@ -58,6 +58,6 @@ function sameNumbers(expected, actual) {
 export function assertSameBytes(name, expected, actual) {
   assert.deepEqual([...actual.keys()].sort(), [...expected.keys()].sort(), `${name}: days`);
   for (const [day, bytes] of expected) {
-    assert.ok(Buffer.compare(bytes, actual.get(day)) === 0, `${name}, ${day}: other bytes than the native command's`);
+    assert.ok(Buffer.compare(bytes, actual.get(day)) === 0, `${name}, ${day}: other bytes than those expected`);
   }
 }
