@@ -19,20 +19,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use daysum_core::drive::{PlannedObject, Schedule, Unit, fold_in_pieces, fold_row_group};
-use daysum_core::port::{ObjectMeta, ReadAt, Source, Spill};
+use daysum_core::port::{ObjectMeta, ReadAt, Source, Spill, SpillStore};
 use daysum_core::{Day, DayState, DaySummary, Error, FoldConfig, Policy, Result, RowCounts};
 use tokio::runtime::Handle;
+
+use crate::memory::Shares;
 
 /// How a run is carried out; none of it can be seen in the rows.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Threads that fold.
     pub threads: NonZeroUsize,
-    /// Bytes that row groups in flight may take together. One that is larger than a thread's share is read in
+    /// Who may hold how much. A row group that is larger than a thread's part of what may be in flight is read in
     /// pieces.
-    pub in_flight: u64,
-    /// Bytes that groups may take, and where the rest goes; without it, all are held.
-    pub spill: Option<Spill>,
+    pub shares: Shares,
+    /// Where groups go that do not fit into their share; without it, all are held.
+    pub spill: Option<Arc<dyn SpillStore>>,
     /// Whether days are only finished when everything is folded.
     pub in_memory: bool,
     /// Whether a row group that cannot be read is left out of its days, instead of holding them back.
@@ -88,19 +90,21 @@ pub fn run(
     handle: &Handle,
     mut on_event: impl FnMut(Event) -> Result<()>,
 ) -> Result<Outcome> {
-    let share = |parts| options.spill.as_ref().map(|spill| part(spill, parts));
-    // Row groups in work are where a large day grows; what is open between them may take a quarter beside that.
-    schedule.spill_beyond(share(4));
+    let shares = &options.shares;
+    let within = |bytes| options.spill.as_ref().map(|store| Spill { bytes, store: store.clone() });
+    schedule.spill_beyond(within(shares.open));
     let shared = Shared {
         source,
         schedule: Mutex::new(schedule),
         config,
         policy,
         options,
-        spill: share(options.threads.get()),
+        folding: within(shares.folding / options.threads.get()),
+        finishing: within(shares.finishing),
         handle,
         waiting: Mutex::new(Vec::new()),
-        in_flight: Budget::new(options.in_flight),
+        in_flight: Budget::new(shares.in_flight),
+        finished: Budget::new(shares.finishing as u64),
         stop: AtomicBool::new(false),
         fold_nanos: AtomicU64::new(0),
         finalise_nanos: AtomicU64::new(0),
@@ -113,13 +117,14 @@ pub fn run(
                 if let Err(error) = shared.work(&sender) {
                     shared.stop.store(true, Ordering::Relaxed);
                     // The receiver is gone only when the run has failed already.
-                    let _ = sender.send(Err(error));
+                    let _ = sender.send(Told { event: Err(error), _held: None });
                 }
             });
         }
         drop(sender);
         let mut outcome = Ok(());
-        for event in receiver {
+        for told in receiver {
+            let Told { event, _held } = told;
             if outcome.is_ok() {
                 outcome = event.and_then(&mut on_event);
                 shared.stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
@@ -136,6 +141,12 @@ pub fn run(
     Ok(Outcome { counts, fold: spent(&shared.fold_nanos), finalise: spent(&shared.finalise_nanos) })
 }
 
+/// An event on its way to the caller, and what it holds until he has seen to it.
+struct Told<'a> {
+    event: Result<Event>,
+    _held: Option<Permit<'a>>,
+}
+
 struct Shared<'a> {
     source: Arc<dyn Source>,
     schedule: Mutex<&'a mut Schedule>,
@@ -143,20 +154,24 @@ struct Shared<'a> {
     policy: &'a Policy,
     options: &'a Options,
     /// What one thread may hold of the row group it folds.
-    spill: Option<Spill>,
+    folding: Option<Spill>,
+    /// What one day may hold that is finished.
+    finishing: Option<Spill>,
     handle: &'a Handle,
     /// Whole days that in-memory mode finishes at the end.
     waiting: Mutex<Vec<(Day, DayState)>>,
     in_flight: Budget,
+    /// Days from their finish until they are written.
+    finished: Budget,
     stop: AtomicBool,
     fold_nanos: AtomicU64,
     finalise_nanos: AtomicU64,
 }
 
 impl Shared<'_> {
-    fn work(&self, events: &SyncSender<Result<Event>>) -> Result<()> {
-        let tell = |event| {
-            if events.send(Ok(event)).is_err() {
+    fn work<'a>(&'a self, events: &SyncSender<Told<'a>>) -> Result<()> {
+        let tell = |event, held| {
+            if events.send(Told { event: Ok(event), _held: held }).is_err() {
                 self.stop.store(true, Ordering::Relaxed);
             }
         };
@@ -172,25 +187,33 @@ impl Shared<'_> {
                     // Told before its days can be handed over by anybody: what is missing in them is then put aside
                     // before they are published.
                     let (days, told) = (unit.days, Some(unit.clone()));
-                    tell(Event::Rejected(Rejected { days, unit: told, held, error }));
+                    tell(Event::Rejected(Rejected { days, unit: told, held, error }), None);
                     let left = self.leave_out(&unit, held);
                     self.hand_over(left, &tell)?;
                     continue;
                 }
             };
-            tell(Event::Folded { rows: unit.row_group.rows });
+            tell(Event::Folded { rows: unit.row_group.rows }, None);
             self.hand_over(whole, &tell)?;
         }
         Ok(())
     }
 
-    fn hand_over(&self, whole: Vec<(Day, DayState)>, tell: &dyn Fn(Event)) -> Result<()> {
+    fn hand_over<'a>(
+        &'a self,
+        whole: Vec<(Day, DayState)>,
+        tell: &dyn Fn(Event, Option<Permit<'a>>),
+    ) -> Result<()> {
         if self.options.in_memory {
             lock(&self.waiting).extend(whole);
             return Ok(());
         }
-        for (day, state) in whole {
-            tell(self.finish(day, state)?);
+        for (day, mut state) in whole {
+            let held = match &self.finishing {
+                Some(spill) => Some(self.finished.take(state.fit(spill)? as u64)),
+                None => None,
+            };
+            tell(self.finish(day, state)?, held);
         }
         Ok(())
     }
@@ -205,7 +228,7 @@ impl Shared<'_> {
     }
 
     fn fold(&self, unit: &Unit) -> Result<Vec<(Day, DayState)>> {
-        let share = self.options.in_flight / self.options.threads.get() as u64;
+        let share = self.options.shares.in_flight / self.options.threads.get() as u64;
         let _permit = self.in_flight.take(unit.row_group.bytes.min(share));
         let started = Instant::now();
         let (object, index) = (&unit.object, unit.row_group.index);
@@ -215,7 +238,7 @@ impl Shared<'_> {
                 object,
                 index,
                 self.config,
-                self.spill.as_ref(),
+                self.folding.as_ref(),
             ))
         } else {
             fold_in_pieces(
@@ -224,7 +247,7 @@ impl Shared<'_> {
                 object,
                 index,
                 self.config,
-                self.spill.as_ref(),
+                self.folding.as_ref(),
             )
         };
         add(&self.fold_nanos, started);
@@ -246,11 +269,6 @@ impl Shared<'_> {
             Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), held: true, error })),
         }
     }
-}
-
-/// A part of what may be held.
-fn part(spill: &Spill, parts: usize) -> Spill {
-    Spill { bytes: spill.bytes / parts, store: spill.store.clone() }
 }
 
 /// Windows that a thread's share is divided into: each of up to 18 columns holds one, and a page beside it.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use daysum::config::{Config, OnBad};
 use daysum::counting::Counting;
 use daysum::engine::Options;
-use daysum::memory;
+use daysum::memory::{self, Shares};
 use daysum::spill::SpillFiles;
 use daysum_core::drive::{self, Plan, Schedule, Seen};
-use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, Spill};
+use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, SpillStore};
 use daysum_core::{Day, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
 use daysum_io_postgres::Cluster;
 use daysum_io_s3::Place;
@@ -40,6 +40,8 @@ pub(crate) struct Job {
     pub(crate) policy: Policy,
     pub(crate) output: Output,
     pub(crate) options: Options,
+    /// Bytes of memory that the run may take.
+    pub(crate) limit: u64,
     pub(crate) reads: usize,
     pub(crate) run: RunId,
     /// Days that the ledger has rows of.
@@ -101,11 +103,12 @@ impl Job {
                 threads: threads
                     .or_else(|| std::thread::available_parallelism().ok())
                     .unwrap_or(NonZeroUsize::MIN),
-                in_flight: limit / 8,
-                spill: spill_of(config, limit),
+                shares: Shares::of(limit, 0),
+                spill: spill_of(config),
                 in_memory: config.run.in_memory,
                 skip_unreadable: config.policy.bad_file == OnBad::SkipAndReport,
             },
+            limit,
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
             published: BTreeSet::new(),
@@ -252,6 +255,7 @@ impl Job {
         schedule.skip(&unchanged);
         schedule.skip(&inputs.into_keys().filter(|day| !self.is_asked(*day)).collect());
         report.days_unchanged = self.kept(unchanged, report);
+        self.options.shares = Shares::of(self.limit, schedule.footer_bytes());
         tracing::info!(
             objects = report.objects,
             row_groups = schedule.units().len(),
@@ -323,8 +327,7 @@ impl Job {
 }
 
 /// In-memory mode holds everything: that is what it is for.
-fn spill_of(config: &Config, limit: u64) -> Option<Spill> {
+fn spill_of(config: &Config) -> Option<Arc<dyn SpillStore>> {
     let directory = config.run.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let bytes = usize::try_from(limit / 2).unwrap_or(usize::MAX);
-    (!config.run.in_memory).then(|| Spill { bytes, store: Arc::new(SpillFiles::new(directory)) })
+    (!config.run.in_memory).then(|| Arc::new(SpillFiles::new(directory)) as Arc<dyn SpillStore>)
 }

@@ -35,14 +35,54 @@ fn granted(told: &str, root: &Path) -> Option<u64> {
     limits.min()
 }
 
-/// One arena for all threads. glibc otherwise gives every thread its own, and each keeps what was freed in it: a
-/// fifth of the memory of a run, for no time that can be measured.
-pub fn one_arena() {
+/// How a limit is divided. The parts add up to it:
+///
+/// ```text
+/// 1/8  in flight   bytes that were fetched and are not decoded yet, of all threads together
+/// 1/8  batches     decoded and not folded yet, a part for each thread; a third of what is folded
+/// 3/8  folding     groups of row groups in work, and tables that save work: a part for each thread
+/// 1/8  open        groups of days between their row groups
+/// 1/4  finishing   days that are finished or wait to be written: half for the blocks of runs that are merged, half for
+///                  groups under their new keys, and after that for the encoder
+/// ```
+///
+/// Footers are held until their row groups are folded; they come first, and the parts are of what is left.
+#[derive(Debug, Clone, Copy)]
+pub struct Shares {
+    /// Of all threads.
+    pub in_flight: u64,
+    /// Of all threads.
+    pub folding: usize,
+    /// Of all days.
+    pub open: usize,
+    /// Of all days.
+    pub finishing: usize,
+}
+
+impl Shares {
+    /// The parts of a limit beside footers of this size, which cannot be put away: of half the limit at the least.
+    pub fn of(limit: u64, footers: usize) -> Self {
+        let left = limit.saturating_sub(footers as u64).max(limit / 2);
+        let bytes = usize::try_from(left).unwrap_or(usize::MAX);
+        Self { in_flight: left / 8, folding: bytes / 8 * 3, open: bytes / 8, finishing: bytes / 4 }
+    }
+}
+
+/// What is allocated from this size on goes back to the system as soon as it is freed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const GIVEN_BACK: libc::c_int = 1 << 20;
+
+/// One arena for all threads, and large pieces of memory outside of it. glibc otherwise gives every thread its own
+/// arena, and keeps freed tables of up to 32 MiB for later: together a third of the memory of a run, for no time that
+/// can be measured.
+pub fn keep_little() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[allow(unsafe_code)]
     // SAFETY: mallopt takes two numbers and changes nothing but the allocator's own settings, under its own lock.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, GIVEN_BACK);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 4 * GIVEN_BACK);
     }
 }
 

@@ -115,11 +115,9 @@ impl Interner {
         self.ends.is_empty()
     }
 
-    /// Bytes held on the heap.
+    /// Bytes held on the heap, without what is in reserve and was never written.
     pub fn memory_size(&self) -> usize {
-        self.text.capacity()
-            + self.ends.capacity() * size_of::<usize>()
-            + self.index.capacity() * (size_of::<Entry>() + 1)
+        self.text.len() + self.ends.len() * size_of::<usize>() + self.index.allocation_size()
     }
 
     /// The larger of two texts, bytewise (SPEC 4.3); NULL is smaller than any.

@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use bytes::Bytes;
 use daysum::engine::{self, Event};
+use daysum::memory::Shares;
 use daysum::spill::SpillFiles;
 use daysum_core::drive::{Plan, Schedule};
 use daysum_core::port::memory::{MemorySource, MemorySpill};
@@ -47,17 +48,12 @@ pub fn engines() -> Vec<(&'static str, Box<dyn Engine>)> {
         ("in pieces", Box::new(Threads { in_flight: 0, ..Threads::new(2) })),
         (
             "spilled at every batch",
-            Box::new(Threads { spill: Some(spill_all(MemorySpill)), ..Threads::new(2) }),
+            Box::new(Threads { spill: Some(Arc::new(MemorySpill)), ..Threads::new(2) }),
         ),
-        ("spilled to files", Box::new(Threads { spill: Some(spill_all(files)), ..Threads::new(1) })),
+        ("spilled to files", Box::new(Threads { spill: Some(Arc::new(files)), ..Threads::new(1) })),
         ("in memory", Box::new(Threads { in_memory: true, ..Threads::new(2) })),
         ("merged through the wire", Box::new(Wire)),
     ]
-}
-
-/// Nothing may be held.
-fn spill_all(store: impl SpillStore + 'static) -> Spill {
-    Spill { bytes: 0, store: Arc::new(store) }
 }
 
 fn memory(files: &[InputFile]) -> MemorySource {
@@ -94,7 +90,7 @@ pub struct Threads {
     threads: NonZeroUsize,
     in_flight: u64,
     in_memory: bool,
-    spill: Option<Spill>,
+    spill: Option<Arc<dyn SpillStore>>,
 }
 
 impl Threads {
@@ -113,7 +109,8 @@ impl Engine for Threads {
         let mut schedule = Schedule::new(planned(&source, lookups)?, config.clone());
         let options = engine::Options {
             threads: self.threads,
-            in_flight: self.in_flight,
+            // Nothing may be held where anything can be spilled.
+            shares: Shares { in_flight: self.in_flight, folding: 0, open: 0, finishing: 0 },
             spill: self.spill.clone(),
             in_memory: self.in_memory,
             skip_unreadable: false,
@@ -141,7 +138,7 @@ impl Engine for Wire {
         let source = memory(files);
         let config = Arc::new(FoldConfig::new(lookups, Default::default())?);
         let policy = Policy::new(lookups, Default::default())?;
-        let spill = spill_all(MemorySpill);
+        let spill = Spill { bytes: 0, store: Arc::new(MemorySpill) };
         let mut states = vec![PartialState::empty(config.clone()).encode()?];
         for object in &planned(&source, lookups)?.objects {
             for row_group in object.footer.row_groups(object.kind) {

@@ -153,7 +153,8 @@ pub async fn fold_row_group(
     spill: Option<&Spill>,
 ) -> Result<PartialState> {
     let mut folder = folder(object, row_group, config, spill);
-    let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS)?;
+    let rows = spill.map_or(BATCH_ROWS, Spill::batch_rows);
+    let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, rows)?;
     loop {
         match decoder.step()? {
             ChunkStep::Need(ranges) => {
@@ -177,7 +178,8 @@ pub fn fold_in_pieces(
     spill: Option<&Spill>,
 ) -> Result<PartialState> {
     let mut folder = folder(object, row_group, config, spill);
-    for batch in PiecewiseDecoder::new(&object.footer, object.kind, row_group, BATCH_ROWS, window, bytes)? {
+    let rows = spill.map_or(BATCH_ROWS, Spill::batch_rows);
+    for batch in PiecewiseDecoder::new(&object.footer, object.kind, row_group, rows, window, bytes)? {
         folder.push(&batch?)?;
     }
     Ok(folder.finish())

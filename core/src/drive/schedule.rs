@@ -242,6 +242,14 @@ impl Schedule {
         &self.counts
     }
 
+    /// Bytes of the footers that are held until their row groups are folded.
+    pub fn footer_bytes(&self) -> usize {
+        let mut objects: Vec<&Arc<PlannedObject>> = self.units().iter().map(|unit| &unit.object).collect();
+        objects.sort_unstable_by_key(|object| Arc::as_ptr(object));
+        objects.dedup_by_key(|object| Arc::as_ptr(object));
+        objects.iter().map(|object| object.footer.memory_size()).sum()
+    }
+
     /// Bytes that open days hold on the heap.
     pub fn memory_size(&self) -> usize {
         self.open.values().map(DayState::memory_size).sum()

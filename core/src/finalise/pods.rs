@@ -111,7 +111,8 @@ fn group_spilled(
         // What this block's labels were and became is not needed for the next one.
         names.truncate(known);
         joins.forget();
-        if groups.memory_size() > spill.bytes {
+        // The other half is for the blocks of the runs that are merged.
+        if groups.memory_size() > spill.bytes / 2 {
             runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
             groups = Block::default();
         }

@@ -30,8 +30,8 @@ use crate::port::{ReadAt, Spill};
 /// block of every run.
 const BLOCK_GROUPS: usize = 256;
 
-/// Bytes that a block takes while it is merged, roughly.
-const BLOCK_BYTES: usize = 128 << 10;
+/// Bytes after which a block ends in any case, for keys with very long texts.
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// Some groups in the order of their keys, with the texts of these alone.
 #[derive(Debug)]
@@ -82,6 +82,11 @@ impl<const N: usize> Run<N> {
         Ok(Self { keys, bytes, blocks: ranges.found })
     }
 
+    /// Bytes that a place in the run holds while it is merged: a block, in less than twice its encoded size.
+    fn cursor_bytes(&self) -> usize {
+        self.blocks.iter().map(|block| 2 * (block.end - block.start) as usize).max().unwrap_or_default()
+    }
+
     fn block<A: Columns>(&self, at: usize) -> Result<Option<Block<N, A>>> {
         let Some(range) = self.blocks.get(at) else { return Ok(None) };
         let mut names = Interner::default();
@@ -96,9 +101,16 @@ fn blocks<const N: usize, A: Columns>(
     keys: [&'static str; N],
 ) -> impl Iterator<Item = Result<Vec<u8>>> {
     let order = sorted(names, table, [true; N]);
-    (0..order.len()).step_by(BLOCK_GROUPS).map(move |start| {
-        let end = order.len().min(start + BLOCK_GROUPS);
-        write_groups(names, table, &order[start..end], keys, [true; N])
+    let text =
+        |group| table.key(group).iter().filter_map(|part| names.get(*part)).map(str::len).sum::<usize>();
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let (start, mut bytes) = (end, 0);
+        while end < order.len() && end - start < BLOCK_GROUPS && bytes < BLOCK_BYTES {
+            bytes += text(order[end]);
+            end += 1;
+        }
+        (start < end).then(|| write_groups(names, table, &order[start..end], keys, [true; N]))
     })
 }
 
@@ -141,6 +153,18 @@ impl Spilled {
 }
 
 impl DayState {
+    /// Makes the day ready to be finished within these bytes: what does not fit goes out of memory. Returns how many of
+    /// them finishing may take.
+    pub fn fit(&mut self, spill: &Spill) -> Result<usize> {
+        let held = self.memory_size();
+        if self.spilled.to.is_none() && held <= spill.bytes {
+            return Ok(held);
+        }
+        self.spill(spill)?;
+        self.spilled.to = Some(spill.clone());
+        Ok(spill.bytes)
+    }
+
     /// Puts everything that is held in memory out of it. Nothing is lost: merging, encoding and finishing go on.
     pub fn spill(&mut self, spill: &Spill) -> Result<()> {
         if self.groups() > 0 {
@@ -220,8 +244,14 @@ impl<const N: usize, A: Columns> Merged<N, A> {
 
     /// As few runs as can be merged within half of what may be held.
     pub(crate) fn reduced(mut runs: Vec<Run<N>>, spill: &Spill) -> Result<Vec<Run<N>>> {
-        let most = (spill.bytes / 2 / BLOCK_BYTES).max(2);
-        while runs.len() > most {
+        let may_hold = spill.bytes / 2;
+        loop {
+            let held: usize = runs.iter().map(Run::cursor_bytes).sum();
+            if held <= may_hold || runs.len() <= 2 {
+                return Ok(runs);
+            }
+            // As many as fit at the average size; all of them fit once the surplus has become one.
+            let most = (runs.len() as u64 * may_hold as u64 / held as u64).max(2) as usize;
             let surplus = (runs.len() - most + 1).clamp(2, most);
             let some: Vec<Run<N>> = runs.drain(..surplus).collect();
             let keys = some[0].keys;
@@ -232,7 +262,6 @@ impl<const N: usize, A: Columns> Merged<N, A> {
             });
             runs.push(Run::keep(keys, spill, &mut blocks)?);
         }
-        Ok(runs)
     }
 
     fn next_block(&mut self) -> Result<Block<N, A>> {
@@ -241,7 +270,8 @@ impl<const N: usize, A: Columns> Merged<N, A> {
             let key = first.key();
             let last = block.table.len().checked_sub(1).map(|last| *block.table.key(last));
             let again = last.is_some_and(|last| last.map(|part| block.names.get(part)) == key);
-            if block.table.len() >= BLOCK_GROUPS && !again {
+            let is_full = block.table.len() >= BLOCK_GROUPS || block.memory_size() >= BLOCK_BYTES;
+            if is_full && !again && !block.table.is_empty() {
                 break;
             }
             let group = match again {

@@ -100,11 +100,11 @@ impl<const N: usize, A: Accumulator> Table<N, A> {
         self.keys.is_empty()
     }
 
-    /// Bytes held on the heap.
+    /// Bytes held on the heap. What a vector has in reserve was never written, so that there is no memory behind it.
     pub fn memory_size(&self) -> usize {
-        self.keys.capacity() * size_of::<[Sym; N]>()
-            + self.values.capacity() * size_of::<A>()
-            + self.index.capacity() * 5
+        self.keys.len() * size_of::<[Sym; N]>()
+            + self.values.len() * size_of::<A>()
+            + self.index.allocation_size()
     }
 
     /// Takes in another table, whose symbols `remap` translates; `symbols` says which parts of a key are any.
