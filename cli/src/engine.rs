@@ -10,7 +10,7 @@
 //! server that is away) ends the run: the days already published stay, and the next run goes on.
 
 use std::num::NonZeroUsize;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -50,9 +50,24 @@ pub enum Event {
         rows: u64,
     },
     /// A day is whole and finished.
-    Day(Box<DaySummary>),
+    Day(Box<FinishedDay>),
     /// Something could not be counted.
     Rejected(Rejected),
+}
+
+/// A finished day, and its part of what finished days may hold, until it is dropped.
+#[derive(Debug)]
+pub struct FinishedDay {
+    summary: DaySummary,
+    _room: Option<Permit>,
+}
+
+impl Deref for FinishedDay {
+    type Target = DaySummary;
+
+    fn deref(&self) -> &DaySummary {
+        &self.summary
+    }
 }
 
 /// A row group, or a whole day, that is left out.
@@ -117,14 +132,13 @@ pub fn run(
                 if let Err(error) = shared.work(&sender) {
                     shared.stop.store(true, Ordering::Relaxed);
                     // The receiver is gone only when the run has failed already.
-                    let _ = sender.send(Told { event: Err(error), _held: None });
+                    let _ = sender.send(Err(error));
                 }
             });
         }
         drop(sender);
         let mut outcome = Ok(());
-        for told in receiver {
-            let Told { event, _held } = told;
+        for event in receiver {
             if outcome.is_ok() {
                 outcome = event.and_then(&mut on_event);
                 shared.stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
@@ -134,17 +148,11 @@ pub fn run(
     })?;
     // In-memory mode: everything is folded, so every day is whole.
     for (day, state) in std::mem::take(&mut *lock(&shared.waiting)) {
-        on_event(shared.finish(day, state)?)?;
+        on_event(shared.finish(day, state, None)?)?;
     }
     let counts = *lock(&shared.schedule).counts();
     let spent = |nanos: &AtomicU64| Duration::from_nanos(nanos.load(Ordering::Relaxed));
     Ok(Outcome { counts, fold: spent(&shared.fold_nanos), finalise: spent(&shared.finalise_nanos) })
-}
-
-/// An event on its way to the caller, and what it holds until he has seen to it.
-struct Told<'a> {
-    event: Result<Event>,
-    _held: Option<Permit<'a>>,
 }
 
 struct Shared<'a> {
@@ -160,18 +168,18 @@ struct Shared<'a> {
     handle: &'a Handle,
     /// Whole days that in-memory mode finishes at the end.
     waiting: Mutex<Vec<(Day, DayState)>>,
-    in_flight: Budget,
+    in_flight: Arc<Budget>,
     /// Days from their finish until they are written.
-    finished: Budget,
+    finished: Arc<Budget>,
     stop: AtomicBool,
     fold_nanos: AtomicU64,
     finalise_nanos: AtomicU64,
 }
 
 impl Shared<'_> {
-    fn work<'a>(&'a self, events: &SyncSender<Told<'a>>) -> Result<()> {
-        let tell = |event, held| {
-            if events.send(Told { event: Ok(event), _held: held }).is_err() {
+    fn work(&self, events: &SyncSender<Result<Event>>) -> Result<()> {
+        let tell = |event| {
+            if events.send(Ok(event)).is_err() {
                 self.stop.store(true, Ordering::Relaxed);
             }
         };
@@ -187,33 +195,29 @@ impl Shared<'_> {
                     // Told before its days can be handed over by anybody: what is missing in them is then put aside
                     // before they are published.
                     let (days, told) = (unit.days, Some(unit.clone()));
-                    tell(Event::Rejected(Rejected { days, unit: told, held, error }), None);
+                    tell(Event::Rejected(Rejected { days, unit: told, held, error }));
                     let left = self.leave_out(&unit, held);
                     self.hand_over(left, &tell)?;
                     continue;
                 }
             };
-            tell(Event::Folded { rows: unit.row_group.rows }, None);
+            tell(Event::Folded { rows: unit.row_group.rows });
             self.hand_over(whole, &tell)?;
         }
         Ok(())
     }
 
-    fn hand_over<'a>(
-        &'a self,
-        whole: Vec<(Day, DayState)>,
-        tell: &dyn Fn(Event, Option<Permit<'a>>),
-    ) -> Result<()> {
+    fn hand_over(&self, whole: Vec<(Day, DayState)>, tell: &dyn Fn(Event)) -> Result<()> {
         if self.options.in_memory {
             lock(&self.waiting).extend(whole);
             return Ok(());
         }
         for (day, mut state) in whole {
-            let held = match &self.finishing {
+            let room = match &self.finishing {
                 Some(spill) => Some(self.finished.take(state.fit(spill)? as u64)),
                 None => None,
             };
-            tell(self.finish(day, state)?, held);
+            tell(self.finish(day, state, room)?);
         }
         Ok(())
     }
@@ -259,12 +263,12 @@ impl Shared<'_> {
         Arc::new(Blocking { source, object, handle: self.handle.clone() })
     }
 
-    fn finish(&self, day: Day, state: DayState) -> Result<Event> {
+    fn finish(&self, day: Day, state: DayState, room: Option<Permit>) -> Result<Event> {
         let started = Instant::now();
         let finished = state.finalise(day, self.config, self.policy);
         add(&self.finalise_nanos, started);
         match finished {
-            Ok(summary) => Ok(Event::Day(Box::new(summary))),
+            Ok(summary) => Ok(Event::Day(Box::new(FinishedDay { summary, _room: room }))),
             Err(error) if error.is_retryable() => Err(error),
             Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), held: true, error })),
         }
@@ -307,27 +311,28 @@ struct Budget {
 }
 
 impl Budget {
-    fn new(total: u64) -> Self {
-        Self { total, taken: Mutex::new(0), returned: Condvar::new() }
+    fn new(total: u64) -> Arc<Self> {
+        Arc::new(Self { total, taken: Mutex::new(0), returned: Condvar::new() })
     }
 
     /// Waits until the bytes fit, or until nothing else is in flight.
-    fn take(&self, bytes: u64) -> Permit<'_> {
+    fn take(self: &Arc<Self>, bytes: u64) -> Permit {
         let mut taken = lock(&self.taken);
         while *taken > 0 && *taken + bytes > self.total {
             taken = self.returned.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         *taken += bytes;
-        Permit { budget: self, bytes }
+        Permit { budget: self.clone(), bytes }
     }
 }
 
-struct Permit<'a> {
-    budget: &'a Budget,
+#[derive(Debug)]
+struct Permit {
+    budget: Arc<Budget>,
     bytes: u64,
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
         *lock(&self.budget.taken) -= self.bytes;
         self.budget.returned.notify_all();

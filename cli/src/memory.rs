@@ -43,10 +43,12 @@ fn granted(told: &str, root: &Path) -> Option<u64> {
 /// 3/8  folding     groups of row groups in work, and tables that save work: a part for each thread
 /// 1/8  open        groups of days between their row groups
 /// 1/4  finishing   days that are finished or wait to be written: half for the blocks of runs that are merged, half for
-///                  groups under their new keys, and after that for the encoder
+///                  groups under their new keys
 /// ```
 ///
-/// Footers are held until their row groups are folded; they come first, and the parts are of what is left.
+/// What no limit makes smaller comes first, and the parts are of what is left: footers, which are held until their row
+/// groups are folded, and the row group that the encoder fills. A single page or value that is larger than its part is
+/// held all the same, once for each step that it goes through.
 #[derive(Debug, Clone, Copy)]
 pub struct Shares {
     /// Of all threads.
@@ -59,10 +61,13 @@ pub struct Shares {
     pub finishing: usize,
 }
 
+/// The encoder's row group, and what was encoded and is not on its way yet.
+const ENCODER: u64 = 8 << 20;
+
 impl Shares {
-    /// The parts of a limit beside footers of this size, which cannot be put away: of half the limit at the least.
+    /// The parts of a limit beside footers of this size: of half the limit at the least.
     pub fn of(limit: u64, footers: usize) -> Self {
-        let left = limit.saturating_sub(footers as u64).max(limit / 2);
+        let left = limit.saturating_sub(ENCODER + footers as u64).max(limit / 2);
         let bytes = usize::try_from(left).unwrap_or(usize::MAX);
         Self { in_flight: left / 8, folding: bytes / 8 * 3, open: bytes / 8, finishing: bytes / 4 }
     }

@@ -164,7 +164,7 @@ impl Desk<'_> {
             Ok(receipt) => {
                 let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
                 tracing::info!(day = %day.day, rows, rewritten, "published");
-                self.report.add_day(&day, &receipt);
+                self.report.add_day(day, &receipt);
                 Ok(())
             }
             Err(error) if error.is_retryable() => Err(error),

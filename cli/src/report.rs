@@ -5,8 +5,10 @@ use std::fmt;
 use std::path::Path;
 
 use daysum_core::port::Receipt;
-use daysum_core::{Day, DaySummary, Error, Result, RowCounts};
+use daysum_core::{Day, Error, Result, RowCounts};
 use serde::Serialize;
+
+use crate::writers::Told;
 
 /// Everything that is counted. `rows_in` is the sum of aggregated, filtered and quarantined rows.
 #[derive(Debug, Default, Serialize)]
@@ -115,7 +117,7 @@ impl Report {
         self.days_orphaned.clear();
     }
 
-    pub(crate) fn add_day(&mut self, day: &DaySummary, receipt: &Receipt) {
+    pub(crate) fn add_day(&mut self, day: Told, receipt: &Receipt) {
         self.days.insert(day.day);
         self.rows_out += receipt.rows;
         self.rows_deleted += receipt.rows_deleted.unwrap_or(0);

@@ -10,8 +10,9 @@
 
 use std::time::{Duration, Instant};
 
+use daysum::engine::FinishedDay;
 use daysum_core::port::{Receipt, WriteScope};
-use daysum_core::{DaySummary, Result};
+use daysum_core::{Day, DaySummary, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -24,9 +25,17 @@ pub(crate) struct Writers<'a> {
     handle: &'a Handle,
 }
 
+/// What is told of a day that is written and gone from memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) day: Day,
+    pub(crate) fanned_out: u64,
+    pub(crate) nodes_without_role: u64,
+}
+
 /// What became of a day.
 pub(crate) struct Done {
-    pub(crate) day: Box<DaySummary>,
+    pub(crate) day: Told,
     pub(crate) outcome: Result<Receipt>,
     pub(crate) spent: Duration,
 }
@@ -37,7 +46,7 @@ impl<'a> Writers<'a> {
     }
 
     /// Starts to write a day; there must be an idle writer.
-    pub(crate) fn start(&mut self, scope: WriteScope, day: Box<DaySummary>) {
+    pub(crate) fn start(&mut self, scope: WriteScope, day: Box<FinishedDay>) {
         let mut writer = self.idle.pop().expect("the caller has made room");
         let (handle, span) = (self.handle.clone(), tracing::Span::current());
         // A thread, not a task: between two answers of the server rows are computed and encoded.
@@ -45,7 +54,11 @@ impl<'a> Writers<'a> {
             let _span = span.entered();
             let started = Instant::now();
             let outcome = handle.block_on(writer.publish(&scope, &day));
-            (writer, Done { day, outcome, spent: started.elapsed() })
+            let DaySummary { day, fanned_out, nodes_without_role, .. } = **day;
+            (
+                writer,
+                Done { day: Told { day, fanned_out, nodes_without_role }, outcome, spent: started.elapsed() },
+            )
         };
         self.busy.spawn_blocking_on(work, self.handle);
     }

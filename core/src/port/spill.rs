@@ -43,7 +43,7 @@ impl Spill {
 }
 
 /// Bytes of a decoded row with long labels.
-const ROW_BYTES: usize = 512;
+const ROW_BYTES: usize = 480;
 
 /// With fewer rows, batches cost more than what is in them.
 const LEAST_ROWS: usize = 1024;

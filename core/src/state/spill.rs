@@ -154,11 +154,11 @@ impl Spilled {
 
 impl DayState {
     /// Makes the day ready to be finished within these bytes: what does not fit goes out of memory. Returns how many of
-    /// them finishing may take.
+    /// them finishing may take; a day that is held is there twice while it is regrouped.
     pub fn fit(&mut self, spill: &Spill) -> Result<usize> {
         let held = self.memory_size();
         if self.spilled.to.is_none() && held <= spill.bytes {
-            return Ok(held);
+            return Ok(2 * held);
         }
         self.spill(spill)?;
         self.spilled.to = Some(spill.clone());
