@@ -1,8 +1,8 @@
 // The page in real Chromium, with files through its real file inputs.
 import assert from "node:assert/strict";
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { parquetReadObjects } from "hyparquet";
@@ -80,6 +80,70 @@ async function summarizeInPage(page, { files, lookups }) {
   );
   return new Map(days.map(([day, bytes]) => [day, Buffer.from(bytes)]));
 }
+
+/** Everything the result says, as text; files have another order where they have folders. */
+async function shown(page) {
+  const tables = { table: "#table tbody tr", files: "#file-table tbody tr", report: "#equation dd", notes: "#notes li" };
+  const texts = Object.entries(tables).map(async ([name, selector]) => [name, await page.locator(selector).allTextContents()]);
+  const { files, ...others } = Object.fromEntries(await Promise.all(texts));
+  return { files: files.sort(), ...others };
+}
+
+/** What the file input makes of the same files. */
+async function shownFromInput(t, paths) {
+  const { page } = await openPage(t);
+  await page.setInputFiles("#files", paths);
+  await finished(page);
+  const expected = await shown(page);
+  for (const kind of ["pod", "storage", "node", "namespace"]) {
+    assert.ok(expected.files.filter((file) => file.startsWith(`${kind}_`)).length > 1, `several files of ${kind}`);
+  }
+  assert.ok(expected.table.length > 0);
+  return expected;
+}
+
+test("files of all four kinds dropped at once: the same as through the file input", async (t) => {
+  const paths = readdirSync(folder(golden("gen-small")), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  const expected = await shownFromInput(t, paths);
+  const { page, problems } = await openPage(t);
+  const contents = paths.map((path) => [basename(path), readFileSync(path, "base64")]);
+  const transfer = await page.evaluateHandle((contents) => {
+    const transfer = new DataTransfer();
+    for (const [name, text] of contents) {
+      transfer.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt())], name));
+    }
+    return transfer;
+  }, contents);
+  const send = (type) =>
+    page.locator("#drop").evaluate((zone, { type, dataTransfer }) => {
+      const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+      zone.dispatchEvent(event);
+      // Where nobody prevents it, the browser leaves the page for the file.
+      return { prevented: event.defaultPrevented, over: zone.classList.contains("over") };
+    }, { type, dataTransfer: transfer });
+  assert.deepEqual(await send("dragover"), { prevented: true, over: true });
+  assert.deepEqual(await send("drop"), { prevented: true, over: false });
+  await finished(page);
+  assert.deepEqual(await shown(page), expected);
+  assert.deepEqual(problems, []);
+});
+
+test("a folder dropped by the browser itself: the same as through the file input", async (t) => {
+  const path = folder(golden("gen-small"));
+  const { page, context, problems } = await openPage(t);
+  const { x, y } = await page.locator("#drop").boundingBox();
+  const session = await context.newCDPSession(page);
+  for (const type of ["dragEnter", "dragOver", "drop"]) {
+    const data = { items: [], files: [path], dragOperationsMask: 1 };
+    await session.send("Input.dispatchDragEvent", { type, x: x + 10, y: y + 10, data });
+  }
+  await finished(page);
+  const files = filesBelow(path).map(({ path }) => path);
+  assert.deepEqual(await shown(page), await shownFromInput(t, [...files, join(path, "lookups.json")]));
+  assert.deepEqual(problems, []);
+});
 
 test("no request leaves the origin, and none is possible", async (t) => {
   const { page, origin, requests } = await openPage(t);
