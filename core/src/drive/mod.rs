@@ -153,7 +153,7 @@ pub async fn fold_row_group(
     spill: Option<&Spill>,
 ) -> Result<PartialState> {
     let mut folder = folder(object, row_group, config, spill);
-    let rows = spill.map_or(BATCH_ROWS, Spill::batch_rows);
+    let rows = batch_rows(spill);
     let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, rows)?;
     loop {
         match decoder.step()? {
@@ -178,11 +178,22 @@ pub fn fold_in_pieces(
     spill: Option<&Spill>,
 ) -> Result<PartialState> {
     let mut folder = folder(object, row_group, config, spill);
-    let rows = spill.map_or(BATCH_ROWS, Spill::batch_rows);
+    let rows = batch_rows(spill);
     for batch in PiecewiseDecoder::new(&object.footer, object.kind, row_group, rows, window, bytes)? {
         folder.push(&batch?)?;
     }
     Ok(folder.finish())
+}
+
+/// Bytes of a decoded row with long labels.
+const ROW_BYTES: usize = 480;
+
+/// With fewer rows, batches cost more than what is in them.
+const LEAST_ROWS: usize = 1024;
+
+/// Rows of a batch that takes, decoded, a third of what its groups may: groups are counted after every batch.
+fn batch_rows(spill: Option<&Spill>) -> usize {
+    spill.map_or(BATCH_ROWS, |spill| (spill.bytes / 3 / ROW_BYTES).clamp(LEAST_ROWS, BATCH_ROWS))
 }
 
 fn folder(

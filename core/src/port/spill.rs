@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::decode::BATCH_ROWS;
 use crate::error::Result;
 
 /// Reads bytes, and waits for them.
@@ -34,16 +33,3 @@ pub struct Spill {
     #[cfg(not(feature = "spill"))]
     _never: std::convert::Infallible,
 }
-
-impl Spill {
-    /// Rows of a batch that takes, decoded, a third of what its groups may: groups are counted after every batch.
-    pub(crate) fn batch_rows(&self) -> usize {
-        (self.bytes / 3 / ROW_BYTES).clamp(LEAST_ROWS, BATCH_ROWS)
-    }
-}
-
-/// Bytes of a decoded row with long labels.
-const ROW_BYTES: usize = 480;
-
-/// With fewer rows, batches cost more than what is in them.
-const LEAST_ROWS: usize = 1024;
