@@ -38,7 +38,7 @@ const quiet = { configFile: false, logLevel: "error" };
 
 async function assertSameAsNode(name, page, problems) {
   const { files, lookups } = month;
-  await page.waitForFunction(() => globalThis.summarized).catch((error) => assert.fail(`${error}\n${problems.join("\n")}`));
+  await page.waitForFunction(() => globalThis.summarized, undefined, { timeout: 60_000 }).catch((error) => assert.fail(`${error}\n${problems.join("\n")}`));
   await page.setInputFiles("input", files.map(({ path }) => path));
   const names = files.map(({ name }) => name);
   const days = await page.evaluate(({ names, lookups }) => globalThis.summarized(names, lookups), { names, lookups });
