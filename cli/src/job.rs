@@ -93,6 +93,7 @@ impl Job {
         };
         let threads = config.run.threads.and_then(NonZeroUsize::new);
         let limit = memory::fitted(config.run.memory_limit.unwrap_or(256 << 20));
+        memory::keep_within(limit);
         Ok(Self {
             source: Arc::new(Counting::new(source)),
             policy: Policy::new(&lookups, PolicyOptions::default())?,

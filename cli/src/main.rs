@@ -77,7 +77,7 @@ enum ConfigCommand {
 }
 
 fn main() -> ExitCode {
-    daysum::memory::keep_little();
+    daysum::memory::one_arena();
     let Cli { common, command } = Cli::parse();
     let told = |said: String| {
         show::line(&said);

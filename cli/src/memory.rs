@@ -73,19 +73,34 @@ impl Shares {
     }
 }
 
-/// What is allocated from this size on goes back to the system as soon as it is freed.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const GIVEN_BACK: libc::c_int = 1 << 20;
-
-/// One arena for all threads, and large pieces of memory outside of it. glibc otherwise gives every thread its own
-/// arena, and keeps freed tables of up to 32 MiB for later: together a third of the memory of a run, for no time that
-/// can be measured.
-pub fn keep_little() {
+/// One arena for all threads. glibc otherwise gives every thread its own, and each keeps what was freed in it: a
+/// fifth of the memory of a run, for no time that can be measured.
+pub fn one_arena() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[allow(unsafe_code)]
     // SAFETY: mallopt takes two numbers and changes nothing but the allocator's own settings, under its own lock.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// Limits below this are worth an eighth of the time.
+const SCARCE: u64 = 128 << 20;
+
+/// What is allocated from this size on goes back to the system as soon as it is freed, where memory is scarce.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const GIVEN_BACK: libc::c_int = 1 << 20;
+
+/// Under a small limit, keeps glibc from holding on to freed tables of up to 32 MiB. The system then clears every page of
+/// the input anew, which takes more time than it is worth where there is room.
+pub fn keep_within(limit: u64) {
+    if limit >= SCARCE {
+        return;
+    }
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[allow(unsafe_code)]
+    // SAFETY: as above.
+    unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, GIVEN_BACK);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 4 * GIVEN_BACK);
     }
