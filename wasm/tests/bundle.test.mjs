@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 import { summarize } from "daysum";
@@ -16,10 +16,13 @@ import { install } from "./lib/installed.mjs";
 
 const month = golden("gen-small");
 
+let scratch;
+before(() => (scratch = mkdtempSync(join(tmpdir(), "daysum-"))));
+after(() => rmSync(scratch, { recursive: true })); // when no server writes there any more
+
 /** A page that summarises the files of its input, and tells each day's bytes. */
-function project(t) {
-  const root = mkdtempSync(join(tmpdir(), "daysum-"));
-  t.after(() => rmSync(root, { recursive: true }));
+function project() {
+  const root = mkdtempSync(join(scratch, "project-"));
   install(root);
   mkdirSync(join(root, "src"));
   writeFileSync(join(root, "package.json"), '{ "type": "module" }');
@@ -69,7 +72,7 @@ const ways = {
 };
 for (const [name, config] of Object.entries(ways)) {
   test(`built: ${name}`, async (t) => {
-    const root = project(t);
+    const root = project();
     await build({ ...quiet, root, ...config });
     const { page, problems, requests } = await openPage(t, { root: pathToFileURL(`${root}/dist/`) });
     await assertSameAsNode(name, page, problems);
@@ -78,7 +81,7 @@ for (const [name, config] of Object.entries(ways)) {
 }
 
 test("served for development", async (t) => {
-  const root = project(t);
+  const root = project();
   const server = await createServer({ ...quiet, root, server: { port: 0, host: "127.0.0.1" } });
   t.after(() => server.close());
   await server.listen();
