@@ -10,16 +10,15 @@
 //! server that is away) ends the run: the days already published stay, and the next run goes on.
 
 use std::num::NonZeroUsize;
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use daysum_core::drive::{PlannedObject, Schedule, Unit, fold_in_pieces, fold_row_group};
-use daysum_core::port::{ObjectMeta, ReadAt, Source, Spill, SpillStore};
+use daysum_core::drive::{Schedule, Unit, fold_in_windows, fold_row_group};
+use daysum_core::port::{Source, Spill, SpillStore};
 use daysum_core::{Day, DayState, DaySummary, Error, FoldConfig, Policy, Result, RowCounts};
 use tokio::runtime::Handle;
 
@@ -31,7 +30,7 @@ pub struct Options {
     /// Threads that fold.
     pub threads: NonZeroUsize,
     /// Who may hold how much. A row group that is larger than a thread's part of what may be in flight is read in
-    /// pieces.
+    /// windows.
     pub shares: Shares,
     /// Where groups go that do not fit into their share; without it, all are held.
     pub spill: Option<Arc<dyn SpillStore>>,
@@ -236,31 +235,16 @@ impl Shared<'_> {
         let _permit = self.in_flight.take(unit.row_group.bytes.min(share));
         let started = Instant::now();
         let (object, index) = (&unit.object, unit.row_group.index);
-        let folded = if unit.row_group.bytes <= share {
-            self.handle.block_on(fold_row_group(
-                &*self.source,
-                object,
-                index,
-                self.config,
-                self.folding.as_ref(),
-            ))
-        } else {
-            fold_in_pieces(
-                self.blocking(object),
-                share / PIECES,
-                object,
-                index,
-                self.config,
-                self.folding.as_ref(),
-            )
-        };
+        let (source, spill) = (&*self.source, self.folding.as_ref());
+        let folded = self.handle.block_on(async {
+            if unit.row_group.bytes <= share {
+                fold_row_group(source, object, index, self.config, spill).await
+            } else {
+                fold_in_windows(source, share, object, index, self.config, spill).await
+            }
+        });
         add(&self.fold_nanos, started);
         lock(&self.schedule).complete(unit, folded?)
-    }
-
-    fn blocking(&self, object: &PlannedObject) -> Arc<dyn ReadAt> {
-        let (source, object) = (self.source.clone(), object.meta.clone());
-        Arc::new(Blocking { source, object, handle: self.handle.clone() })
     }
 
     fn finish(&self, day: Day, state: DayState, room: Option<Permit>) -> Result<Event> {
@@ -272,24 +256,6 @@ impl Shared<'_> {
             Err(error) if error.is_retryable() => Err(error),
             Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), held: true, error })),
         }
-    }
-}
-
-/// Windows that a thread's share is divided into: each of up to 18 columns holds one, and a page beside it.
-const PIECES: u64 = 36;
-
-/// An object whose reader waits.
-#[derive(Debug)]
-struct Blocking {
-    source: Arc<dyn Source>,
-    object: ObjectMeta,
-    handle: Handle,
-}
-
-impl ReadAt for Blocking {
-    fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
-        let bytes = self.handle.block_on(self.source.read(&self.object, &[range]))?;
-        Ok(bytes.into_iter().next().expect("a source answers every range"))
     }
 }
 

@@ -45,7 +45,7 @@ pub fn engines() -> Vec<(&'static str, Box<dyn Engine>)> {
         ("one task", Box::new(OneTask)),
         ("one thread", Box::new(Threads::new(1))),
         ("three threads", Box::new(Threads::new(3))),
-        ("in pieces", Box::new(Threads { in_flight: 0, ..Threads::new(2) })),
+        ("in windows", Box::new(Threads { in_flight: 0, ..Threads::new(2) })),
         (
             "spilled at every batch",
             Box::new(Threads { spill: Some(Arc::new(MemorySpill)), ..Threads::new(2) }),

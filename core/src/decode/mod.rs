@@ -32,7 +32,6 @@
 mod chunk;
 mod footer;
 mod page_header;
-mod pieces;
 mod windows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,7 +40,6 @@ use parquet::errors::ParquetError;
 
 pub use chunk::{ChunkDecoder, ChunkStep};
 pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
-pub use pieces::PiecewiseDecoder;
 pub use windows::WindowedDecoder;
 
 use crate::error::{Error, Location, Result};

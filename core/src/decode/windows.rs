@@ -5,8 +5,8 @@
 //!               | page | pa|ge        one does not                                  -> Need, one range a column
 //! ```
 //!
-//! This is [`ChunkDecoder`](super::ChunkDecoder)'s conversation in the memory of
-//! [`PiecewiseDecoder`](super::PiecewiseDecoder): a browser can neither hold a large row group nor block on a read.
+//! This is [`ChunkDecoder`](super::ChunkDecoder)'s conversation for row groups that are too much to hold, and for
+//! browsers, which can hold little and block on nothing.
 //!
 //! The surprise worth knowing: page headers are read here, before parquet's reader sees them. So what a page claims
 //! is compared with what the footer claims before anything is allocated for it.
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
-use parquet::column::page::PageIterator;
+use parquet::column::page::{PageIterator, PageReader};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
@@ -28,7 +28,6 @@ use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 use super::chunk::ChunkStep;
 use super::footer::Footer;
 use super::page_header::{NoHeader, PageHeader};
-use super::pieces::Pages;
 use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
@@ -374,6 +373,19 @@ impl RowGroups for Group<'_> {
         self.metadata
     }
 }
+
+/// The pages of the one column chunk there is.
+struct Pages(Option<Box<dyn PageReader>>);
+
+impl Iterator for Pages {
+    type Item = Result<Box<dyn PageReader>, ParquetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.take().map(Ok)
+    }
+}
+
+impl PageIterator for Pages {}
 
 #[cfg(test)]
 mod tests;

@@ -31,13 +31,13 @@ pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
 
 use crate::decode::{
-    BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, PiecewiseDecoder,
+    BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, WindowedDecoder,
 };
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
 use crate::fold::ChunkFolder;
 use crate::lookups::Lookups;
-use crate::port::{ListRequest, ObjectMeta, ReadAt, Source, Spill};
+use crate::port::{ListRequest, ObjectMeta, Source, Spill};
 use crate::state::{ChunkId, FoldConfig, FoldOptions, PartialState, RowCounts};
 
 /// Everything that was asked for, finished.
@@ -167,11 +167,10 @@ pub async fn fold_row_group(
     }
 }
 
-/// Folds one row group that is too large to be held: `window` bytes of every column at a time, read in this
-/// thread. The state is the same.
-pub fn fold_in_pieces(
-    bytes: Arc<dyn ReadAt>,
-    window: u64,
+/// Folds one row group that is too large to be held: about `memory` bytes of it at a time. The state is the same.
+pub async fn fold_in_windows(
+    source: &dyn Source,
+    memory: u64,
     object: &PlannedObject,
     row_group: u32,
     config: &Arc<FoldConfig>,
@@ -179,10 +178,14 @@ pub fn fold_in_pieces(
 ) -> Result<PartialState> {
     let mut folder = folder(object, row_group, config, spill);
     let rows = batch_rows(spill);
-    for batch in PiecewiseDecoder::new(&object.footer, object.kind, row_group, rows, window, bytes)? {
-        folder.push(&batch?)?;
+    let mut decoder = WindowedDecoder::new(&object.footer, object.kind, row_group, rows, memory)?;
+    loop {
+        match decoder.step()? {
+            ChunkStep::Need(ranges) => decoder.supply(source.read(&object.meta, &ranges).await?)?,
+            ChunkStep::Batch(batch) => folder.push(&batch)?,
+            ChunkStep::Done => return Ok(folder.finish()),
+        }
     }
-    Ok(folder.finish())
 }
 
 /// Bytes of a decoded row with long labels.
