@@ -11,9 +11,12 @@ SQL = pathlib.Path(__file__).parent / "sql"
 
 # Each contender's SQL files, in order. They leave a view or a table behind: what is written.
 SCRIPTS = {
-    "duckdb-best": (["setup", "best_pods", "best_rest", "unallocated", "summary_pods", "summary"], "summary"),
-    "duckdb-koku": (["setup", "koku", "unallocated", "summary_pods", "summary"], "summary"),
-    "duckdb-pods": (["setup", "best_pods", "summary_pods"], "pod_summary"),
+    "duckdb-best": (
+        ["setup", "capacity", "best_pods", "best_rest", "unallocated", "summary_pods", "summary"],
+        "summary",
+    ),
+    "duckdb-koku": (["setup", "capacity", "koku", "unallocated", "summary_pods", "summary"], "summary"),
+    "duckdb-pods": (["setup", "capacity", "best_pods", "summary_pods"], "pod_summary"),
 }
 
 

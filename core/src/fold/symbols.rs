@@ -120,9 +120,8 @@ impl Memo {
         rows: &[u32],
         mut symbol: impl FnMut(&str, usize) -> Result<Sym>,
     ) -> Result<Vec<Sym>> {
-        let TextColumn::Keys(column) = column else {
-            return each(rows, column, symbol);
-        };
+        let text = column;
+        let TextColumn::Keys(column) = text else { return each(rows, text, symbol) };
         let values = column.values();
         let known = self.columns.entry(name).or_default();
         if !known.dictionary.as_ref().is_some_and(|dictionary| column.same_dictionary(dictionary))
@@ -133,7 +132,7 @@ impl Memo {
         }
         // With a dictionary much larger than the selection, remembering costs more than it saves.
         if values.len() > 8 * rows.len() {
-            return each(rows, &TextColumn::Keys(column.clone()), symbol);
+            return each(rows, text, symbol);
         }
         let memo = known.days.entry(day).or_insert_with(|| vec![None; values.len()]);
         let mut found = Vec::with_capacity(rows.len());

@@ -1,4 +1,4 @@
--- Pods and capacity, as fast as we could write it: line items are added up on the raw text of their labels, so that
+-- Pods, as fast as we could write it: line items are added up on the raw text of their labels, so that
 -- JSON is parsed once per distinct text and labels are merged once per distinct combination.
 
 CREATE TEMP TABLE pod_text AS
@@ -16,18 +16,6 @@ SELECT interval_start::DATE AS day, namespace, node, pod, resource_id, pod_label
     max(node_capacity_cpu_cores) AS cores,
     max(node_capacity_memory_bytes) AS memory_bytes
 FROM pod_lines GROUP BY ALL;
-
--- The capacity of an interval is the largest that any pod reported, that of a day the sum of its intervals.
-CREATE TEMP TABLE node_capacity AS
-SELECT interval_start::DATE AS day, node, sum(cpu) AS cpu, sum(memory) AS memory
-FROM (
-    SELECT interval_start, node, max(node_capacity_cpu_core_seconds) AS cpu,
-        max(node_capacity_memory_byte_seconds) AS memory
-    FROM pod_lines GROUP BY ALL)
-GROUP BY ALL;
-
-CREATE TEMP TABLE cluster_capacity AS
-SELECT day, sum(cpu) AS cpu, sum(memory) AS memory FROM node_capacity GROUP BY ALL;
 
 -- Distinct texts are parsed once, and the label sets they stand for get a number. 0 stands for no label set.
 CREATE TEMP TABLE node_texts AS

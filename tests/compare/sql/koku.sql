@@ -8,17 +8,6 @@ CREATE TEMP TABLE namespace_sets AS
 SELECT DISTINCT interval_start::DATE AS day, namespace, filtered(namespace_labels) AS labels
 FROM namespace_label_lines;
 
-CREATE TEMP TABLE node_capacity AS
-SELECT interval_start::DATE AS day, node, sum(cpu) AS cpu, sum(memory) AS memory
-FROM (
-    SELECT interval_start, node, max(node_capacity_cpu_core_seconds) AS cpu,
-        max(node_capacity_memory_byte_seconds) AS memory
-    FROM pod_lines GROUP BY ALL)
-GROUP BY ALL;
-
-CREATE TEMP TABLE cluster_capacity AS
-SELECT day, sum(cpu) AS cpu, sum(memory) AS memory FROM node_capacity GROUP BY ALL;
-
 CREATE TEMP TABLE mounts AS
 SELECT DISTINCT s.interval_start::DATE AS day, persistentvolumeclaim, persistentvolume, s.pod, s.namespace, p.node,
     p.resource_id
