@@ -1,7 +1,7 @@
 //! The schedule of a run on threads: row groups are folded in parallel, days are handed over as they become whole.
 //!
 //! ```text
-//!  Schedule ── next_unit ──> worker: read, decode, fold ──> complete ──> whole days ──> finalise ─┐
+//!  Schedule ── next_units ─> worker: read, decode, fold ──> complete ──> whole days ──> finalise ─┐
 //!     (one lock, held for a merge)         × threads                                              v
 //!                                                                     caller <── Event (bounded channel)
 //! ```
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use daysum_core::drive::{Schedule, Unit, fold_in_windows, fold_row_group};
 use daysum_core::port::{Source, Spill, SpillStore};
-use daysum_core::{Day, DayState, DaySummary, Error, FoldConfig, Policy, Result, RowCounts};
+use daysum_core::{Day, DayState, DaySummary, Error, FoldConfig, Folder, Policy, Result, RowCounts};
 use tokio::runtime::Handle;
 
 use crate::memory::Shares;
@@ -72,8 +72,10 @@ impl Deref for FinishedDay {
 /// A row group, or a whole day, that is left out.
 #[derive(Debug)]
 pub struct Rejected {
-    /// The row group; `None` where a day as a whole could not be finished.
+    /// The row group; `None` where a day as a whole could not be merged or finished.
     pub unit: Option<Unit>,
+    /// Line items that are not counted for it.
+    pub rows: u64,
     /// First and last day that it touches.
     pub days: (Day, Day),
     /// Whether those days are held back.
@@ -182,28 +184,87 @@ impl Shared<'_> {
                 self.stop.store(true, Ordering::Relaxed);
             }
         };
+        let mut folder = self.folder();
         while !self.stop.load(Ordering::Relaxed) {
-            let Some(unit) = lock(&self.schedule).next_unit() else { return Ok(()) };
-            let whole = match self.fold(&unit) {
-                Ok(whole) => whole,
-                Err(error) if error.is_retryable() => return Err(error),
-                Err(error) => {
-                    // A bad row, or a sum that overflowed, is no unreadable file: such days are always held back.
-                    let unreadable = matches!(error.code(), "format" | "schema" | "port");
-                    let held = !(self.options.skip_unreadable && unreadable);
-                    // Told before its days can be handed over by anybody: what is missing in them is then put aside
-                    // before they are published.
-                    let (days, told) = (unit.days, Some(unit.clone()));
-                    tell(Event::Rejected(Rejected { days, unit: told, held, error }));
-                    let left = self.leave_out(&unit, held);
-                    self.hand_over(left, &tell)?;
-                    continue;
-                }
-            };
-            tell(Event::Folded { rows: unit.row_group.rows });
-            self.hand_over(whole, &tell)?;
+            let units = lock(&self.schedule).next_units(self.options.threads);
+            if units.is_empty() {
+                break;
+            }
+            if self.fold(&mut folder, &units, &tell)? {
+                continue;
+            }
+            // Which of them is bad, only each by itself can tell.
+            for unit in units {
+                self.fold(&mut folder, &[unit], &tell)?;
+            }
         }
         Ok(())
+    }
+
+    fn folder(&self) -> Folder {
+        Folder::new(self.config.clone()).spilling(self.folding.clone())
+    }
+
+    /// Folds units of the same days. False where one of several is bad; then nothing has come of them.
+    fn fold(&self, folder: &mut Folder, units: &[Unit], tell: &dyn Fn(Event)) -> Result<bool> {
+        let rows = units.iter().map(|unit| unit.row_group.rows).sum();
+        let (started, warm) = (Instant::now(), std::mem::replace(folder, self.folder()));
+        let read = self.read(warm, units);
+        add(&self.fold_nanos, started);
+        *folder = match read {
+            Ok(folded) => folded,
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => {
+                let [unit] = units else { return Ok(false) };
+                // A bad row, or a sum that overflowed, is no unreadable file: such days are always held back.
+                let unreadable = matches!(error.code(), "format" | "schema" | "port");
+                let held = !(self.options.skip_unreadable && unreadable);
+                // Told before its days can be handed over by anybody: what is missing in them is then put aside
+                // before they are published.
+                tell(Event::Rejected(Rejected {
+                    days: unit.days,
+                    rows,
+                    unit: Some(unit.clone()),
+                    held,
+                    error,
+                }));
+                let left = self.leave_out(unit, held);
+                self.hand_over(left, tell)?;
+                return Ok(true);
+            }
+        };
+        let whole = lock(&self.schedule).complete(units, folder.take());
+        match whole {
+            Ok(whole) => {
+                tell(Event::Folded { rows });
+                self.hand_over(whole, tell)?;
+            }
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => {
+                tell(Event::Rejected(Rejected { days: units[0].days, rows, unit: None, held: true, error }));
+                units.iter().for_each(|unit| drop(self.leave_out(unit, true)));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Each row group after the other.
+    fn read(&self, mut folder: Folder, units: &[Unit]) -> Result<Folder> {
+        let share = self.options.shares.in_flight / self.options.threads.get() as u64;
+        for unit in units {
+            let Unit { object, row_group, .. } = unit;
+            let _permit = self.in_flight.take(row_group.bytes.min(share));
+            let source = &*self.source;
+            folder = self.handle.block_on(async {
+                if row_group.bytes <= share {
+                    fold_row_group(source, object, row_group.index, folder).await
+                } else {
+                    fold_in_windows(source, share, object, row_group.index, folder).await
+                }
+            })?;
+            unit.check(folder.days())?;
+        }
+        Ok(folder)
     }
 
     fn hand_over(&self, whole: Vec<(Day, DayState)>, tell: &dyn Fn(Event)) -> Result<()> {
@@ -230,23 +291,6 @@ impl Shared<'_> {
         Vec::new()
     }
 
-    fn fold(&self, unit: &Unit) -> Result<Vec<(Day, DayState)>> {
-        let share = self.options.shares.in_flight / self.options.threads.get() as u64;
-        let _permit = self.in_flight.take(unit.row_group.bytes.min(share));
-        let started = Instant::now();
-        let (object, index) = (&unit.object, unit.row_group.index);
-        let (source, spill) = (&*self.source, self.folding.as_ref());
-        let folded = self.handle.block_on(async {
-            if unit.row_group.bytes <= share {
-                fold_row_group(source, object, index, self.config, spill).await
-            } else {
-                fold_in_windows(source, share, object, index, self.config, spill).await
-            }
-        });
-        add(&self.fold_nanos, started);
-        lock(&self.schedule).complete(unit, folded?)
-    }
-
     fn finish(&self, day: Day, state: DayState, room: Option<Permit>) -> Result<Event> {
         let started = Instant::now();
         let finished = state.finalise(day, self.config, self.policy);
@@ -254,7 +298,9 @@ impl Shared<'_> {
         match finished {
             Ok(summary) => Ok(Event::Day(Box::new(FinishedDay { summary, _room: room }))),
             Err(error) if error.is_retryable() => Err(error),
-            Err(error) => Ok(Event::Rejected(Rejected { unit: None, days: (day, day), held: true, error })),
+            Err(error) => {
+                Ok(Event::Rejected(Rejected { unit: None, rows: 0, days: (day, day), held: true, error }))
+            }
         }
     }
 }

@@ -168,15 +168,17 @@ impl Desk<'_> {
                 Ok(())
             }
             Err(error) if error.is_retryable() => Err(error),
-            Err(error) => self.reject(Rejected { unit: None, days: (day.day, day.day), held: true, error }),
+            Err(error) => {
+                let days = (day.day, day.day);
+                self.reject(Rejected { unit: None, rows: 0, days, held: true, error })
+            }
         }
     }
 
     fn reject(&mut self, rejected: Rejected) -> Result<()> {
-        let Rejected { unit, days, held, error } = rejected;
+        let Rejected { unit, rows, days, held, error } = rejected;
         let Self { report, lookups, fold, run, .. } = self;
         let object = unit.as_ref().map(|unit| &unit.object.meta);
-        let rows = unit.as_ref().map_or(0, |unit| unit.row_group.rows);
         report.rows_in += rows;
         report.rows_quarantined += rows;
         if held {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - [`decode`] asks for byte ranges and returns record batches; whoever drives it does the reading.
-//! - [`fold`] turns the batches of one row group into a [`PartialState`], which merges in any order.
+//! - [`fold`] turns the batches of row groups into a [`PartialState`], which merges in any order.
 //! - [`finalise`] turns a day of it into rows of `reporting_ocpusagelineitem_daily_summary`.
 //! - [`port`] says what a source, a sink and a state store promise.
 //!
@@ -66,7 +66,7 @@ pub mod state;
 pub use day::{Day, MILLIS_PER_DAY, Month};
 pub use error::{Error, Location, Result};
 pub use finalise::{DaySummary, Policy, PolicyOptions};
-pub use fold::ChunkFolder;
+pub use fold::{ChunkFolder, Folder};
 pub use lookups::{CostCategory, LOOKUPS_VERSION, Lookups, NodeRole, TextOrNumber, VM_KEY};
 pub use send::{BoxError, BoxFuture, BoxStream, MaybeSend, MaybeSync};
 pub use state::{ChunkId, Coverage, DayState, FoldConfig, FoldOptions, PartialState, RowCounts};

@@ -17,7 +17,7 @@ use daysum::spill::SpillFiles;
 use daysum_core::drive::{Plan, Schedule};
 use daysum_core::port::memory::{MemorySource, MemorySpill};
 use daysum_core::port::{ListRequest, Spill, SpillStore};
-use daysum_core::{FoldConfig, Lookups, PartialState, Policy, Result, drive, rows};
+use daysum_core::{FoldConfig, Folder, Lookups, PartialState, Policy, Result, drive, rows};
 use futures::executor::block_on;
 
 use crate::oracle::Oracle;
@@ -143,8 +143,9 @@ impl Engine for Wire {
         for object in &planned(&source, lookups)?.objects {
             for row_group in object.footer.row_groups(object.kind) {
                 let spill = (states.len() % 2 == 0).then_some(&spill);
-                let folded = drive::fold_row_group(&source, object, row_group.index, &config, spill);
-                let folded = block_on(folded)?;
+                let folder = Folder::new(config.clone()).spilling(spill.cloned());
+                let folded =
+                    block_on(drive::fold_row_group(&source, object, row_group.index, folder))?.take();
                 states.push(folded.encode()?);
             }
         }

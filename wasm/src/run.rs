@@ -11,7 +11,8 @@ use std::sync::Arc;
 use daysum_core::decode::{BATCH_ROWS, ChunkStep, WindowedDecoder};
 use daysum_core::drive::{Plan, Schedule, Unit};
 use daysum_core::{
-    ChunkFolder, ChunkId, Day, DayState, DaySummary, FoldConfig, Location, Lookups, PartialState, Policy,
+    ChunkFolder, ChunkId, Day, DayState, DaySummary, FoldConfig, Folder, Location, Lookups, PartialState,
+    Policy,
 };
 
 use crate::encode::arrow_file;
@@ -199,7 +200,7 @@ impl Session {
             version: object.meta.version.as_deref().unwrap_or_default().into(),
             row_group,
         };
-        let folder = ChunkFolder::new(work.config.clone(), &chunk, object.kind, object.partition);
+        let folder = Folder::new(work.config.clone()).start(&chunk, object.kind, object.partition)?;
         self.file = self.files.position(name);
         // A first look need not decode more than it shows.
         let batch_rows = self.options.row_limit.map_or(BATCH_ROWS, |most| BATCH_ROWS.min(most as usize));
@@ -217,9 +218,9 @@ impl Session {
     fn complete(&mut self) -> Result<(), Told> {
         let (Some(current), Some(work)) = (self.current.take(), &mut self.work) else { return Ok(()) };
         let Current { unit, folder, .. } = current;
-        let state = folder.finish();
+        let state = folder.end().take();
         let whole = match &mut work.goal {
-            Goal::Days(schedule) => match schedule.complete(&unit, state) {
+            Goal::Days(schedule) => match schedule.complete(std::slice::from_ref(&unit), state) {
                 Ok(whole) => whole,
                 Err(error) => return self.reject(unit, error.into()),
             },

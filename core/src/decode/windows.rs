@@ -17,7 +17,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::column::page::{PageIterator, PageReader};
@@ -328,7 +328,9 @@ impl Parts {
         if self.0.len() == 1 {
             return self.0.pop_front().unwrap_or_default();
         }
-        self.0.iter().flatten().copied().collect()
+        let mut joined = BytesMut::with_capacity(self.0.iter().map(Bytes::len).sum());
+        self.0.iter().for_each(|part| joined.extend_from_slice(part));
+        joined.freeze()
     }
 }
 

@@ -21,6 +21,7 @@ mod plan;
 mod schedule;
 mod seen;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -30,14 +31,12 @@ pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
 pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
 
-use crate::decode::{
-    BATCH_ROWS, ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, WindowedDecoder,
-};
+use crate::decode::{ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, WindowedDecoder};
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
-use crate::fold::ChunkFolder;
+use crate::fold::{ChunkFolder, Folder};
 use crate::lookups::Lookups;
-use crate::port::{ListRequest, ObjectMeta, Source, Spill};
+use crate::port::{ListRequest, ObjectMeta, Source};
 use crate::state::{ChunkId, FoldConfig, FoldOptions, PartialState, RowCounts};
 
 /// Everything that was asked for, finished.
@@ -74,9 +73,17 @@ pub async fn stream(
     let config = Arc::new(FoldConfig::new(lookups, FoldOptions::default())?);
     let policy = Policy::new(lookups, PolicyOptions::default())?;
     let mut schedule = Schedule::new(plan_below(source, request, lookups).await?, config.clone());
-    while let Some(unit) = schedule.next_unit() {
-        let state = fold_row_group(source, &unit.object, unit.row_group.index, &config, None).await?;
-        for (day, state) in schedule.complete(&unit, state)? {
+    let mut folder = Folder::new(config.clone());
+    loop {
+        let units = schedule.next_units(NonZeroUsize::MIN);
+        if units.is_empty() {
+            break;
+        }
+        for unit in &units {
+            folder = fold_row_group(source, &unit.object, unit.row_group.index, folder).await?;
+            unit.check(folder.days())?;
+        }
+        for (day, state) in schedule.complete(&units, folder.take())? {
             publish(state.finalise(day, &config, &policy)?)?;
         }
     }
@@ -131,29 +138,28 @@ pub async fn read_footer(source: &dyn Source, object: &ObjectMeta) -> Result<Foo
     }
 }
 
-/// Folds all row groups of an object, each into a state of its own that is then merged.
+/// Folds all row groups of an object.
 pub async fn fold_object(
     source: &dyn Source,
     object: &PlannedObject,
     config: &Arc<FoldConfig>,
 ) -> Result<PartialState> {
-    let mut state = PartialState::empty(config.clone());
+    let mut folder = Folder::new(config.clone());
     for row_group in object.footer.row_groups(object.kind) {
-        state.merge(fold_row_group(source, object, row_group.index, config, None).await?)?;
+        folder = fold_row_group(source, object, row_group.index, folder).await?;
     }
-    Ok(state)
+    Ok(folder.take())
 }
 
-/// Folds one row group; past the bytes of `spill` its groups are put out of memory.
+/// Folds one row group.
 pub async fn fold_row_group(
     source: &dyn Source,
     object: &PlannedObject,
     row_group: u32,
-    config: &Arc<FoldConfig>,
-    spill: Option<&Spill>,
-) -> Result<PartialState> {
-    let mut folder = folder(object, row_group, config, spill);
-    let rows = batch_rows(spill);
+    folder: Folder,
+) -> Result<Folder> {
+    let rows = folder.batch_rows();
+    let mut chunk = start(folder, object, row_group)?;
     let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, rows)?;
     loop {
         match decoder.step()? {
@@ -161,8 +167,8 @@ pub async fn fold_row_group(
                 let bytes = source.read(&object.meta, &ranges).await?;
                 decoder.supply(ranges, bytes)?;
             }
-            ChunkStep::Batch(batch) => folder.push(&batch)?,
-            ChunkStep::Done => return Ok(folder.finish()),
+            ChunkStep::Batch(batch) => chunk.push(&batch)?,
+            ChunkStep::Done => return Ok(chunk.end()),
         }
     }
 }
@@ -173,42 +179,25 @@ pub async fn fold_in_windows(
     memory: u64,
     object: &PlannedObject,
     row_group: u32,
-    config: &Arc<FoldConfig>,
-    spill: Option<&Spill>,
-) -> Result<PartialState> {
-    let mut folder = folder(object, row_group, config, spill);
-    let rows = batch_rows(spill);
+    folder: Folder,
+) -> Result<Folder> {
+    let rows = folder.batch_rows();
+    let mut chunk = start(folder, object, row_group)?;
     let mut decoder = WindowedDecoder::new(&object.footer, object.kind, row_group, rows, memory)?;
     loop {
         match decoder.step()? {
             ChunkStep::Need(ranges) => decoder.supply(source.read(&object.meta, &ranges).await?)?,
-            ChunkStep::Batch(batch) => folder.push(&batch)?,
-            ChunkStep::Done => return Ok(folder.finish()),
+            ChunkStep::Batch(batch) => chunk.push(&batch)?,
+            ChunkStep::Done => return Ok(chunk.end()),
         }
     }
 }
 
-/// Bytes of a decoded row with long labels.
-const ROW_BYTES: usize = 480;
-
-/// With fewer rows, batches cost more than what is in them.
-const LEAST_ROWS: usize = 1024;
-
-/// Rows of a batch that takes, decoded, a third of what its groups may: groups are counted after every batch.
-fn batch_rows(spill: Option<&Spill>) -> usize {
-    spill.map_or(BATCH_ROWS, |spill| (spill.bytes / 3 / ROW_BYTES).clamp(LEAST_ROWS, BATCH_ROWS))
-}
-
-fn folder(
-    object: &PlannedObject,
-    row_group: u32,
-    config: &Arc<FoldConfig>,
-    spill: Option<&Spill>,
-) -> ChunkFolder {
+fn start(folder: Folder, object: &PlannedObject, row_group: u32) -> Result<ChunkFolder> {
     let chunk = ChunkId {
         object: object.meta.key.as_str().into(),
         version: object.meta.version.as_deref().unwrap_or_default().into(),
         row_group,
     };
-    ChunkFolder::new(config.clone(), &chunk, object.kind, object.partition).spilling(spill.cloned())
+    folder.start(&chunk, object.kind, object.partition)
 }

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! Plan -> units (a row group and the days it can hold), earliest day first
-//! next() -> unit -> fold it anywhere -> complete(unit, state) -> days that no unread unit can hold
-//!                                    -> fail(unit)            -> its days are held back
+//! next_units() -> units of the same days -> fold them anywhere -> complete(units, state) -> days that no unread unit can hold
+//!                                                              -> fail(unit)             -> its days are held back
 //! ```
 //!
 //! The schedule does no work and no IO: an async task, a pool of threads or a browser drives it. Open state
 //! is that of the days between the first unread row group and the last one read, however long the range is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::plan::{Plan, PlannedObject};
@@ -30,11 +31,27 @@ pub struct Unit {
     pub days: (Day, Day),
 }
 
+impl Unit {
+    /// Refuses days that the footer's statistics have left out.
+    pub fn check(&self, mut days: impl Iterator<Item = Day>) -> Result<()> {
+        let Some(day) = days.find(|day| !(self.days.0..=self.days.1).contains(day)) else { return Ok(()) };
+        let at = Location::object(self.object.meta.key.as_str()).row_group(self.row_group.index);
+        Err(Error::Format {
+            at: Box::new(at.column("interval_start")),
+            reason: format!("the footer's statistics leave out {day}, which the rows hold"),
+        })
+    }
+}
+
+/// Into how many parts of each thread's share the rest is divided, whenever a thread asks for more.
+const PARTS: u64 = 2;
+
 /// What is left to fold, and the days that are open.
 #[derive(Debug)]
 pub struct Schedule {
     config: Arc<FoldConfig>,
     units: std::vec::IntoIter<Unit>,
+    rows_left: u64,
     /// How many units that are not folded yet can hold a day.
     waiting: BTreeMap<Day, usize>,
     open: BTreeMap<Day, DayState>,
@@ -51,6 +68,7 @@ impl Schedule {
     pub fn new(plan: Plan, config: Arc<FoldConfig>) -> Self {
         let mut schedule = Self {
             units: Vec::new().into_iter(),
+            rows_left: 0,
             waiting: BTreeMap::new(),
             open: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -72,7 +90,7 @@ impl Schedule {
             }
         }
         units.sort_by_key(|unit| unit.days); // stable: within a day, labels and volumes come before pods
-        schedule.units = units.into_iter();
+        schedule.queue(units);
         schedule
     }
 
@@ -130,24 +148,41 @@ impl Schedule {
             self.leave(&unit);
         }
         self.held.extend(days.iter().copied());
-        self.units = kept.into_iter();
+        self.queue(kept);
+    }
+
+    fn queue(&mut self, units: Vec<Unit>) {
+        self.rows_left = units.iter().fold(0, |rows, unit| unit.row_group.rows.saturating_add(rows));
+        self.units = units.into_iter();
     }
 
     /// The next row group to fold.
     pub fn next_unit(&mut self) -> Option<Unit> {
-        self.units.next()
+        let unit = self.units.next()?;
+        self.rows_left = self.rows_left.saturating_sub(unit.row_group.rows);
+        Some(unit)
     }
 
-    /// Takes in what a unit folded to; returns the days that are whole now, in order. After an error the
-    /// unit must be given to [`fail`](Self::fail).
-    pub fn complete(&mut self, unit: &Unit, mut state: PartialState) -> Result<Vec<(Day, DayState)>> {
-        if let Some(day) = state.days().find(|day| !(unit.days.0..=unit.days.1).contains(day)) {
-            let at = Location::object(unit.object.meta.key.as_str()).row_group(unit.row_group.index);
-            return Err(Error::Format {
-                at: Box::new(at.column("interval_start")),
-                reason: format!("the footer's statistics leave out {day}, which the rows hold"),
-            });
+    /// The next row groups for one of several threads, all of the same days: in one state their groups need no merge.
+    /// The less there is left, the fewer they are, so that no thread has to wait long for the last one.
+    pub fn next_units(&mut self, threads: NonZeroUsize) -> Vec<Unit> {
+        let most = self.rows_left / (PARTS * threads.get() as u64);
+        let mut taken: Vec<Unit> = self.next_unit().into_iter().collect();
+        let mut rows = taken.iter().map(|unit| unit.row_group.rows).sum::<u64>();
+        while let (Some(first), Some(next)) = (taken.first(), self.units().first()) {
+            rows = rows.saturating_add(next.row_group.rows);
+            if next.days != first.days || rows > most {
+                break;
+            }
+            taken.extend(self.next_unit());
         }
+        taken
+    }
+
+    /// Takes in what units of the same days folded to; returns the days that are whole now, in order. After an error the
+    /// units must be given to [`fail`](Self::fail).
+    pub fn complete(&mut self, units: &[Unit], mut state: PartialState) -> Result<Vec<(Day, DayState)>> {
+        units.iter().try_for_each(|unit| unit.check(state.days()))?;
         self.coverage.merge(state.coverage().clone())?;
         for (day, theirs) in state.take_days() {
             if self.held.contains(&day) {
@@ -160,7 +195,7 @@ impl Schedule {
             self.open.insert(day, merged);
         }
         self.counts.merge(state.counts());
-        let whole = self.omit(unit);
+        let whole = units.iter().flat_map(|unit| self.omit(unit)).collect();
         self.keep_within()?;
         Ok(whole)
     }

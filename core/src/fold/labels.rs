@@ -19,7 +19,8 @@ pub(super) fn fold(
         _ => ("namespace", "namespace_labels"),
     };
     let names = &mut state.names;
-    let owners = memo.symbols(context.day, owner, &view.owner, rows, |text, _| Ok(names.intern(text)))?;
+    let owners =
+        memo.dictionaries.symbols(context.day, owner, &view.owner, rows, |text, _| Ok(names.intern(text)))?;
     let sets = canonical(context, labels, &view.labels, rows, &owners, names, memo)?;
     let table = match context.kind {
         FactKind::NodeLabels => &mut state.node_labels,
@@ -45,24 +46,23 @@ pub(super) fn canonical(
     names: &mut Interner,
     memo: &mut Memo,
 ) -> Result<Vec<Sym>> {
-    let mut parsed = memo.parsed(context.day, name);
-    let mut parse = |text: &str, row| {
+    let parse = |text: &str, row| {
         let set = context.config.labels().canonical(text);
-        Ok(names.intern(&set.map_err(|reason| context.refuse(row, name, reason))?))
+        set.map_err(|reason| context.refuse(row, name, reason))
     };
+    let mut labels = memo.labels.of(context.day, name, names);
     let mut sets = match column {
-        TextColumn::Keys(_) => {
-            memo.symbols(context.day, name, column, rows, |text, row| parsed.set(text, || parse(text, row)))?
-        }
+        TextColumn::Keys(_) => memo.dictionaries.symbols(context.day, name, column, rows, |text, row| {
+            labels.symbol(text, |text| parse(text, row))
+        })?,
         TextColumn::Views(_) => {
             let of_row = |(&row, &owner): (&u32, &Sym)| match column.get(row as usize) {
-                Some(text) => parsed.set_of(owner, text, || parse(text, row as usize)),
+                Some(text) => labels.symbol_for(owner, text, |text| parse(text, row as usize)),
                 None => Ok(Sym::NULL),
             };
             rows.iter().zip(owners).map(of_row).collect::<Result<_>>()?
         }
     };
-    memo.keep(context.day, name, parsed);
     if sets.iter().any(|set| set.is_null()) {
         let empty = names.intern("{}");
         sets.iter_mut().filter(|set| set.is_null()).for_each(|set| *set = empty);

@@ -1,4 +1,4 @@
-//! One row group into a fresh partial state: pure, so that a retry starts from nothing.
+//! Row groups into a fresh partial state: pure, so that a retry starts from nothing.
 //!
 //! ```text
 //! batch -> bind -> rows by day -> symbols (once per dictionary value) -> groups -> columns of sums
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::day::{Day, Month};
+use crate::decode::BATCH_ROWS;
 use crate::error::{Error, Location, Result};
 use crate::port::Spill;
 use crate::schema::{FactKind, FactView};
@@ -27,13 +28,30 @@ use crate::state::{ChunkId, Coverage, DayState, FoldConfig, PartialState, RowCou
 use rows::split_by_day;
 use symbols::{Latest, Memo};
 
-/// Folds the batches of one row group.
+/// Bytes of a decoded row with long labels.
+const ROW_BYTES: usize = 480;
+
+/// With fewer rows, batches cost more than what is in them.
+const LEAST_ROWS: usize = 1024;
+
+/// Folds row groups, one after the other, into one state. What it learns of texts serves the row groups that follow.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use daysum_core::{FoldConfig, Lookups, fold::Folder, schema::FactKind, state::ChunkId};
+/// # use arrow::array::RecordBatch;
+/// # fn fold(config: Arc<FoldConfig>, chunk: &ChunkId, batches: &[RecordBatch]) -> daysum_core::Result<()> {
+/// let mut chunk = Folder::new(config).start(chunk, FactKind::PodHourly, None)?;
+/// for batch in batches {
+///     chunk.push(batch)?;
+/// }
+/// let state = chunk.end().take();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct ChunkFolder {
+pub struct Folder {
     config: Arc<FoldConfig>,
-    kind: FactKind,
-    partition: Option<Month>,
-    at: Location,
     coverage: Coverage,
     counts: RowCounts,
     days: BTreeMap<Day, DayState>,
@@ -41,28 +59,20 @@ pub struct ChunkFolder {
     claims: BTreeMap<Day, Latest>,
     memo: Memo,
     spill: Option<Spill>,
-    /// Rows of the batches before this one.
-    rows_before: u64,
 }
 
-impl ChunkFolder {
-    /// A folder for a chunk that is read as `kind` and lies in this month's partition, if in any.
-    pub fn new(config: Arc<FoldConfig>, chunk: &ChunkId, kind: FactKind, partition: Option<Month>) -> Self {
-        let mut coverage = Coverage::default();
-        coverage.insert(chunk).expect("the first chunk of a coverage overlaps nothing");
+impl Folder {
+    /// A folder that has seen nothing.
+    pub fn new(config: Arc<FoldConfig>) -> Self {
         Self {
             config,
-            kind,
-            partition,
-            at: Location::object(chunk.object.clone()).row_group(chunk.row_group),
-            coverage,
+            coverage: Coverage::default(),
             counts: RowCounts::default(),
             days: BTreeMap::new(),
             series: BTreeMap::new(),
             claims: BTreeMap::new(),
             memo: Memo::default(),
             spill: None,
-            rows_before: 0,
         }
     }
 
@@ -72,27 +82,32 @@ impl ChunkFolder {
         self
     }
 
-    /// Folds the next rows of the chunk. After an error the folder must be dropped.
-    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let view = FactView::bind(self.kind, &self.at, batch)?;
-        let rows = batch.num_rows();
-        self.counts.rows_in += rows as u64;
-        let by_day =
-            split_by_day(&self.config, self.partition, view.interval_start(), rows, &mut self.counts);
-        for (day, selected) in by_day {
-            let selected = match &view {
-                FactView::Pod(view) if self.kind.derives_daily() && pod::Ordinary::of(view).is_none() => {
-                    self.without(selected, |row| pod::is_anomalous(view, row))
-                }
-                FactView::Storage(view) if self.kind.derives_daily() => {
-                    self.without(selected, |row| storage::is_anomalous(view, row))
-                }
-                _ => selected,
-            };
-            self.fold_day(day, &view, &selected).map_err(|error| shift_row(error, self.rows_before))?;
-        }
-        self.rows_before += rows as u64;
-        self.keep_within()
+    /// Starts a row group that is read as `kind` and lies in this month's partition, if in any. One that is inside
+    /// already is refused.
+    pub fn start(mut self, chunk: &ChunkId, kind: FactKind, partition: Option<Month>) -> Result<ChunkFolder> {
+        self.coverage.insert(chunk)?;
+        let at = Location::object(chunk.object.clone()).row_group(chunk.row_group);
+        Ok(ChunkFolder { folder: self, kind, partition, at, rows_before: 0 })
+    }
+
+    /// Rows of a batch that takes, decoded, a third of what its groups may: groups are counted after every batch.
+    pub fn batch_rows(&self) -> usize {
+        let rows = |spill: &Spill| (spill.bytes / 3 / ROW_BYTES).clamp(LEAST_ROWS, BATCH_ROWS);
+        self.spill.as_ref().map_or(BATCH_ROWS, rows)
+    }
+
+    /// The days it holds something of, in order.
+    pub fn days(&self) -> impl Iterator<Item = Day> + '_ {
+        self.days.keys().copied()
+    }
+
+    /// Takes out the state of the row groups so far.
+    pub fn take(&mut self) -> PartialState {
+        self.series.clear();
+        self.claims.clear();
+        self.memo.forget_days();
+        let (coverage, counts) = (std::mem::take(&mut self.coverage), std::mem::take(&mut self.counts));
+        PartialState::from_parts(self.config.clone(), coverage, counts, std::mem::take(&mut self.days))
     }
 
     /// What is only remembered to save work goes first.
@@ -112,40 +127,6 @@ impl ChunkFolder {
         Ok(())
     }
 
-    fn without(&mut self, mut rows: Vec<u32>, is_anomalous: impl Fn(usize) -> bool) -> Vec<u32> {
-        let before = rows.len();
-        rows.retain(|&row| !is_anomalous(row as usize));
-        self.counts.anomalous += (before - rows.len()) as u64;
-        rows
-    }
-
-    fn fold_day(&mut self, day: Day, view: &FactView, rows: &[u32]) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let state = self.days.entry(day).or_default();
-        let context = Context { config: &self.config, kind: self.kind, at: &self.at, day };
-        match view {
-            FactView::Pod(view) => {
-                let series = self.series.entry(day).or_default();
-                pod::fold(&context, view, rows, state, series, &mut self.memo, &mut self.counts)
-            }
-            FactView::Storage(view) => {
-                self.counts.aggregated += rows.len() as u64;
-                if self.config.storage() {
-                    let claims = self.claims.entry(day).or_default();
-                    storage::fold(&context, view, rows, state, claims, &mut self.memo)
-                } else {
-                    Ok(())
-                }
-            }
-            FactView::Labels(view) => {
-                self.counts.aggregated += rows.len() as u64;
-                labels::fold(&context, view, rows, state, &mut self.memo)
-            }
-        }
-    }
-
     /// Bytes held on the heap.
     pub fn memory_size(&self) -> usize {
         self.days.values().map(DayState::memory_size).sum::<usize>()
@@ -153,10 +134,86 @@ impl ChunkFolder {
             + self.claims.values().map(Latest::memory_size).sum::<usize>()
             + self.memo.memory_size()
     }
+}
 
-    /// The state of this chunk alone.
-    pub fn finish(self) -> PartialState {
-        PartialState::from_parts(self.config, self.coverage, self.counts, self.days)
+/// A folder in the midst of a row group. An error ends it: what it has is no longer the whole of anything.
+#[derive(Debug)]
+pub struct ChunkFolder {
+    folder: Folder,
+    kind: FactKind,
+    partition: Option<Month>,
+    at: Location,
+    /// Rows of the batches before this one.
+    rows_before: u64,
+}
+
+impl ChunkFolder {
+    /// Folds the next rows of the row group. After an error the folder must be dropped.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let view = FactView::bind(self.kind, &self.at, batch)?;
+        let (folder, rows) = (&mut self.folder, batch.num_rows());
+        folder.counts.rows_in += rows as u64;
+        let by_day =
+            split_by_day(&folder.config, self.partition, view.interval_start(), rows, &mut folder.counts);
+        for (day, selected) in by_day {
+            let selected = match &view {
+                FactView::Pod(view) if self.kind.derives_daily() && pod::Ordinary::of(view).is_none() => {
+                    self.without(selected, |row| pod::is_anomalous(view, row))
+                }
+                FactView::Storage(view) if self.kind.derives_daily() => {
+                    self.without(selected, |row| storage::is_anomalous(view, row))
+                }
+                _ => selected,
+            };
+            self.fold_day(day, &view, &selected).map_err(|error| shift_row(error, self.rows_before))?;
+        }
+        self.rows_before += rows as u64;
+        self.folder.keep_within()
+    }
+
+    /// Ends the row group.
+    pub fn end(self) -> Folder {
+        self.folder
+    }
+
+    fn without(&mut self, mut rows: Vec<u32>, is_anomalous: impl Fn(usize) -> bool) -> Vec<u32> {
+        let before = rows.len();
+        rows.retain(|&row| !is_anomalous(row as usize));
+        self.folder.counts.anomalous += (before - rows.len()) as u64;
+        rows
+    }
+
+    fn fold_day(&mut self, day: Day, view: &FactView, rows: &[u32]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let Folder { config, counts, days, series, claims, memo, .. } = &mut self.folder;
+        let state = days.entry(day).or_default();
+        let context = Context { config, kind: self.kind, at: &self.at, day };
+        match view {
+            FactView::Pod(view) => {
+                let series = series.entry(day).or_default();
+                pod::fold(&context, view, rows, state, series, memo, counts)
+            }
+            FactView::Storage(view) => {
+                counts.aggregated += rows.len() as u64;
+                if context.config.storage() {
+                    let claims = claims.entry(day).or_default();
+                    storage::fold(&context, view, rows, state, claims, memo)
+                } else {
+                    Ok(())
+                }
+            }
+            FactView::Labels(view) => {
+                counts.aggregated += rows.len() as u64;
+                labels::fold(&context, view, rows, state, memo)
+            }
+        }
+    }
+
+    /// Bytes held on the heap.
+    pub fn memory_size(&self) -> usize {
+        self.folder.memory_size()
     }
 }
 

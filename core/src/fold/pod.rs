@@ -61,7 +61,7 @@ pub(super) fn fold(
 ) -> Result<()> {
     let day = context.day;
     let names = &mut state.names;
-    let nodes = memo.symbols(day, "node", &view.node, rows, |text, _| Ok(names.intern(text)))?;
+    let nodes = memo.dictionaries.symbols(day, "node", &view.node, rows, |text, _| Ok(names.intern(text)))?;
     if context.kind != FactKind::PodDaily {
         fold_capacity(context, view, rows, &nodes, state)?;
     }
@@ -70,7 +70,8 @@ pub(super) fn fold(
         return Ok(());
     }
     let names = &mut state.names;
-    let mut plain = |name, column| memo.symbols(day, name, column, rows, |text, _| Ok(names.intern(text)));
+    let mut plain =
+        |name, column| memo.dictionaries.symbols(day, name, column, rows, |text, _| Ok(names.intern(text)));
     let namespaces = plain("namespace", &view.namespace)?;
     let pods = plain("pod", &view.pod)?;
     let resources = plain("resource_id", &view.resource_id)?;
@@ -141,19 +142,18 @@ impl<'a> Ordinary<'a> {
 
     #[inline(always)]
     fn add(&self, context: &Context<'_>, row: usize, sums: &mut PodSums) -> Result<()> {
-        let mut values = [0.0; 8];
-        for (value, metric) in values.iter_mut().zip(&self.metrics) {
-            *value = metric[row];
+        let value = |metric: usize| self.metrics[metric][row];
+        let effective = |[usage, request, effective]: [usize; 3], derived| {
+            if derived { value(usage).max(value(request)) } else { value(effective) }
+        };
+        let [cpu, memory] = [0, 1].map(|of| effective(EFFECTIVE[of], self.derived[of]));
+        let values = [value(0), value(1), cpu, value(3), value(4), value(5), memory, value(7)];
+        let mut fits = true;
+        for metric in 0..8 {
+            fits &= sums.sums[metric].add(values[metric]);
         }
-        for ([usage, request, effective], derived) in EFFECTIVE.into_iter().zip(self.derived) {
-            if derived {
-                values[effective] = values[usage].max(values[request]);
-            }
-        }
-        for (metric, value) in values.into_iter().enumerate() {
-            if !sums.sums[metric].add(value) {
-                return Err(refuse_number(context, row, POD_METRICS[metric], value));
-            }
+        if !fits {
+            return Err(refuse_number(context, row, POD_METRICS[0], values[0]));
         }
         sums.present = u8::MAX;
         sums.rows += 1;

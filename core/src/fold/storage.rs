@@ -35,7 +35,9 @@ pub(super) fn fold(
     let names = &mut state.names;
     let mut columns: Vec<Vec<Sym>> = Vec::with_capacity(8);
     for (name, column) in IDENTITY.into_iter().zip(&view.identity) {
-        columns.push(memo.symbols(context.day, name, column, rows, |text, _| Ok(names.intern(text)))?);
+        columns.push(
+            memo.dictionaries.symbols(context.day, name, column, rows, |text, _| Ok(names.intern(text)))?,
+        );
     }
     for ((name, column), owner) in LABELS.into_iter().zip(&view.labels).zip(OWNERS) {
         columns.push(canonical(context, name, column, rows, &columns[owner], names, memo)?);
