@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use daysum_core::drive::Seen;
 use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, WriteScope};
-use daysum_core::rows::{RowsDigest, RowsFormat};
+use daysum_core::rows::RowsFormat;
 use daysum_core::{Day, DaySummary, Month, NodeRole, Result};
 use daysum_io_postgres::{
     Database, DayDiff, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Registry,
@@ -52,14 +52,11 @@ impl Writer {
     pub(crate) async fn publish(&mut self, scope: &WriteScope, day: &DaySummary) -> Result<Receipt> {
         match self {
             Self::Files(sink) => {
-                let mut digest = RowsDigest::default();
                 let mut write = sink.begin(scope).await?;
                 for rows in day.batches()? {
-                    let rows = rows?;
-                    digest.update(&rows);
-                    write.write(&rows).await?;
+                    write.write(&rows?).await?;
                 }
-                write.commit(digest.finish()).await
+                write.commit().await
             }
             Self::Database(sink) => sink.publish_day(scope, || day.batches()).await,
             Self::Comparison { stored, differences } => {

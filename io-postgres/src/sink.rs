@@ -13,7 +13,6 @@
 
 use arrow::array::RecordBatch;
 use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
-use daysum_core::rows::RowsDigest;
 use daysum_core::{BoxFuture, Day, Result};
 use tracing::info;
 
@@ -171,13 +170,10 @@ impl PostgresSink {
         let ids = Ids::of(scope)?;
         self.prepare(&ids).await?;
         let mut write = self.open(scope, ids).await?;
-        let mut digest = RowsDigest::default();
         for batch in rows {
-            let batch = batch?;
-            digest.update(&batch);
-            write.add(&batch).await?;
+            write.add(&batch?).await?;
         }
-        write.finish(digest.finish()).await
+        write.finish().await
     }
 
     /// Everything that must hold before a transaction is opened: the table, the ledger, the partition.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use daysum_core::port::{Receipt, SinkWrite, WriteScope};
+use daysum_core::rows::RowsDigest;
 use daysum_core::{BoxFuture, Error, Result};
 use futures::SinkExt;
 use tokio_postgres::error::SqlState;
@@ -35,6 +36,7 @@ pub(crate) struct PostgresWrite<'a> {
     options: &'a SinkOptions,
     scope: &'a WriteScope,
     entry: Option<Entry>,
+    digest: RowsDigest,
     /// Encoded chunks that wait for the COPY.
     spool: Vec<Bytes>,
     spooled: usize,
@@ -70,6 +72,7 @@ impl<'a> PostgresWrite<'a> {
             options,
             scope,
             entry,
+            digest: RowsDigest::default(),
             spool: Vec::new(),
             spooled: 0,
             deleted: 0,
@@ -84,11 +87,11 @@ impl SinkWrite for PostgresWrite<'_> {
         Box::pin(self.add(rows))
     }
 
-    fn commit<'a>(self: Box<Self>, digest: String) -> BoxFuture<'a, Result<Receipt>>
+    fn commit<'a>(self: Box<Self>) -> BoxFuture<'a, Result<Receipt>>
     where
         Self: 'a,
     {
-        Box::pin(self.finish(digest))
+        Box::pin(self.finish())
     }
 }
 
@@ -104,6 +107,7 @@ impl PostgresWrite<'_> {
                 self.send(chunk).await?;
             }
         }
+        self.digest.update(rows);
         self.failed = false;
         Ok(())
     }
@@ -190,12 +194,13 @@ impl PostgresWrite<'_> {
         self.is_untouched().await
     }
 
-    pub(crate) async fn finish(mut self, digest: String) -> Result<Receipt> {
+    pub(crate) async fn finish(mut self) -> Result<Receipt> {
         let operation = format!("commit {}", self.scope.day);
         if self.failed {
             let misuse = PostgresError::Misuse("an earlier write failed; drop this one and begin again");
             return Err(refused(operation, false, misuse));
         }
+        let digest = std::mem::take(&mut self.digest).finish();
         let unchanged = self.is_unchanged(&digest).await?;
         if unchanged {
             self.keep_old_rows().await?;

@@ -14,7 +14,7 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::open::Place;
-use crate::sink::{check, refuse};
+use crate::sink::{check, hex, refuse};
 
 /// Entries below a place.
 #[derive(Debug, Clone)]
@@ -63,8 +63,7 @@ impl ObjectStoreQuarantine {
 /// The same object and version have the same name, whatever was wrong with them.
 fn name(entry: &QuarantineEntry) -> String {
     let key = serde_json::to_vec(&(&entry.object, &entry.version)).expect("texts are JSON");
-    let digest: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digest}.json")
+    format!("{}.json", hex(Sha256::new_with_prefix(key)))
 }
 
 impl Quarantine for ObjectStoreQuarantine {

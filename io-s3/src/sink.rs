@@ -20,6 +20,7 @@ use daysum_core::{BoxFuture, Day, Error, Result};
 use futures::stream::TryStreamExt;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt};
+use sha2::{Digest, Sha256};
 
 use crate::discreet::discreet;
 use crate::open::Place;
@@ -134,6 +135,11 @@ pub(crate) fn refuse(operation: &str, path: &Path, error: object_store::Error) -
     Error::port("sink", format!("{operation} {path}"), retryable, discreet(&error))
 }
 
+/// A finished digest, as it is written.
+pub(crate) fn hex(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Sink for ObjectStoreSink {
     fn published<'a>(
         &'a mut self,
@@ -179,8 +185,14 @@ impl Sink for ObjectStoreSink {
         Box::pin(async move {
             check(&scope.source_uuid)?;
             let encoder = RowsEncoder::new(self.format, Vec::new())?;
-            Ok(Box::new(Write { sink: self, scope, encoder, upload: None, uploaded: 0 })
-                as Box<dyn SinkWrite>)
+            Ok(Box::new(Write {
+                sink: self,
+                scope,
+                encoder,
+                upload: None,
+                uploaded: 0,
+                digest: Sha256::new(),
+            }) as Box<dyn SinkWrite>)
         })
     }
 }
@@ -192,6 +204,8 @@ struct Write<'a> {
     /// Begun when a day turns out to be larger than a part. Nothing of it can be seen before it is completed.
     upload: Option<Box<dyn MultipartUpload>>,
     uploaded: u64,
+    /// Of the file: equal rows are equal bytes.
+    digest: Sha256,
 }
 
 /// Bytes of a part of a day's file: the least that S3 takes.
@@ -201,6 +215,7 @@ impl Write<'_> {
     async fn upload_part(&mut self) -> object_store::Result<()> {
         let part = std::mem::take(self.encoder.get_mut());
         self.uploaded += part.len() as u64;
+        self.digest.update(&part);
         let upload = match &mut self.upload {
             Some(upload) => upload,
             None => {
@@ -225,19 +240,20 @@ impl SinkWrite for Write<'_> {
         })
     }
 
-    fn commit<'a>(self: Box<Self>, digest: String) -> BoxFuture<'a, Result<Receipt>>
+    fn commit<'a>(self: Box<Self>) -> BoxFuture<'a, Result<Receipt>>
     where
         Self: 'a,
     {
         Box::pin(async move {
-            let Self { sink, scope, encoder, upload, uploaded } = *self;
+            let Self { sink, scope, encoder, upload, uploaded, digest } = *self;
             let store = &sink.place.store;
             let (rows, content) = (encoder.rows(), encoder.finish()?);
+            let digest = hex(digest.chain_update(&content));
             let path = sink.rows(&scope.source_uuid, scope.day);
             let entry = sink.ledger(&scope.source_uuid).join(format!("{}.json", scope.day));
             let old = sink.entry(&entry).await?;
             let same = old.as_ref().is_some_and(|old| old.digest == digest && old.rows == rows);
-            // Same rows, same encoder, same size: what lies there is what would be written.
+            // Same bytes, same size: what lies there is what would be written.
             let size = uploaded + content.len() as u64;
             let unchanged = same && store.head(&path).await.is_ok_and(|there| there.size == size);
             let bytes = if unchanged { 0 } else { size };

@@ -16,7 +16,9 @@ pub(super) struct Joins<'a> {
     policy: &'a Policy,
     nodes: HashMap<Sym, Vec<Sym>, RandomState>,
     namespaces: HashMap<Sym, Vec<Sym>, RandomState>,
-    merged: HashMap<[Sym; 4], Sym, RandomState>,
+    /// What every line item of a node and namespace inherits, by their sets.
+    inherited: HashMap<[Sym; 2], Sym, RandomState>,
+    merged: HashMap<[Sym; 3], Sym, RandomState>,
     repeats: HashMap<Sym, u64, RandomState>,
 }
 
@@ -27,6 +29,7 @@ impl<'a> Joins<'a> {
             policy,
             nodes: by_owner(&state.node_labels),
             namespaces: by_owner(&state.namespace_labels),
+            inherited: HashMap::default(),
             merged: HashMap::default(),
             repeats: HashMap::default(),
         }
@@ -34,6 +37,7 @@ impl<'a> Joins<'a> {
 
     /// Forgets what was found out, before texts that it names are forgotten.
     pub(super) fn forget(&mut self) {
+        self.inherited.clear();
         self.merged.clear();
         self.repeats.clear();
     }
@@ -51,15 +55,17 @@ impl<'a> Joins<'a> {
         const NONE: &[Sym] = &[Sym::NULL];
         let nodes = self.nodes.get(&node).map_or(NONE, Vec::as_slice);
         let namespaces = self.namespaces.get(&namespace).map_or(NONE, Vec::as_slice);
+        let mut merge = |sets: &[Sym]| {
+            let merged = self.filter.merge(sets.iter().filter_map(|set| names.get(*set)));
+            names.intern(&merged)
+        };
         joined.clear();
         for &node_set in nodes {
             for &namespace_set in namespaces {
-                let sets = [node_set, namespace_set, own[0], own[1]];
-                let merged = *self.merged.entry(sets).or_insert_with(|| {
-                    let merged = self.filter.merge(sets.iter().filter_map(|set| names.get(*set)));
-                    names.intern(&merged)
-                });
-                joined.push(merged);
+                let above = [node_set, namespace_set];
+                let inherited = *self.inherited.entry(above).or_insert_with(|| merge(&above));
+                let sets = [inherited, own[0], own[1]];
+                joined.push(*self.merged.entry(sets).or_insert_with(|| merge(&sets)));
             }
         }
     }

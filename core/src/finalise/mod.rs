@@ -70,11 +70,10 @@ impl DayState {
         };
         let mut nodes = unallocated::Nodes::default();
         for block in summary.pods.blocks(&summary.names)? {
-            let rows = summary.rows_of(&block?);
-            nodes.add(&rows, policy)?;
-            summary.pod_rows += rows.namespaces.len();
+            summary.pod_rows += nodes.add(&block?, policy)?;
         }
-        (summary.unallocated, summary.nodes_without_role) = nodes.into_rows(policy);
+        (summary.unallocated, summary.nodes_without_role) =
+            nodes.into_rows(&summary.names, &summary.capacity, policy);
         Ok(summary)
     }
 }

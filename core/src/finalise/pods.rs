@@ -46,11 +46,12 @@ pub(super) enum Pods {
 #[derive(Debug)]
 pub(super) struct Finished {
     /// namespace, node, merged labels
-    keys: Vec<[Sym; 3]>,
-    resource_ids: Vec<Sym>,
-    sums: [Float64Array; 8],
-    cores: Float64Array,
-    memory: Float64Array,
+    pub(super) keys: Vec<[Sym; 3]>,
+    pub(super) resource_ids: Vec<Sym>,
+    /// In the order of [`POD_SUMS`](crate::rows::POD_SUMS).
+    pub(super) sums: [Float64Array; 8],
+    pub(super) cores: Float64Array,
+    pub(super) memory: Float64Array,
 }
 
 /// Some groups of them, in order.
@@ -179,7 +180,8 @@ impl Finished {
 }
 
 impl PodBlock<'_> {
-    fn parts(&self) -> (&Interner, &Finished, Range<usize>) {
+    /// The texts of its symbols, and which of the finished groups are its rows.
+    pub(super) fn parts(&self) -> (&Interner, &Finished, Range<usize>) {
         match self {
             Self::Held(texts, finished, rows) => (texts, finished, rows.clone()),
             Self::Spilled(block) => (&block.0, &block.1, 0..block.1.keys.len()),

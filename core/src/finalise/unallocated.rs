@@ -4,10 +4,12 @@ use arrow::array::Array;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::pods::PodRows;
+use super::capacity::Capacity;
+use super::pods::{PodBlock, PodRows};
 use super::policy::Policy;
 use crate::error::{Error, Result};
 use crate::exact::{ExactSum, MaxOf};
+use crate::intern::{Interner, Sym};
 
 /// Namespaces that are no workload; so is NULL.
 const EXCLUDED: [&str; 4] =
@@ -19,17 +21,17 @@ const COMPARED: [usize; 6] = [0, 1, 2, 4, 5, 6];
 /// What the rows of pods say of each node.
 #[derive(Debug, Default)]
 pub(super) struct Nodes<'a> {
-    nodes: HashMap<String, Node<'a>, RandomState>,
+    nodes: Vec<Node<'a>>,
+    by_name: HashMap<String, usize, RandomState>,
 }
 
 #[derive(Debug, Default)]
 struct Node<'a> {
     sums: [Option<ExactSum>; 6],
-    capacities: [MaxOf; 6],
+    cores: MaxOf,
+    memory: MaxOf,
     resource_id: Option<String>,
     role: Option<&'a str>,
-    /// The resource id whose role was looked up last: a node rarely has a second one.
-    role_of: Option<String>,
 }
 
 /// The unallocated capacity of a node, under one cost category.
@@ -56,51 +58,78 @@ pub(super) fn as_pods(rows: &[UnallocatedRow]) -> PodRows {
 }
 
 impl<'a> Nodes<'a> {
-    /// Takes in finished rows of pods.
-    pub(super) fn add(&mut self, rows: &PodRows, policy: &'a Policy) -> Result<()> {
-        let texts = rows.namespaces.iter().zip(&rows.nodes).zip(&rows.resource_ids);
-        for (row, ((namespace, name), resource_id)) in texts.enumerate() {
-            let (Some(namespace), Some(name)) = (namespace, name) else { continue };
-            if EXCLUDED.contains(&namespace) {
-                continue;
+    /// Takes in the rows of a block; says how many there are.
+    pub(super) fn add(&mut self, block: &PodBlock<'_>, policy: &'a Policy) -> Result<usize> {
+        let (texts, finished, rows) = block.parts();
+        // By the block's symbol: the node's position, and the resource id it had last. It rarely has a second one.
+        let mut of_block: HashMap<Sym, (usize, Option<Sym>), RandomState> = HashMap::default();
+        // Rows are sorted by namespace.
+        let mut latest = (Sym::NULL, false);
+        for row in rows.clone() {
+            let [namespace, node, _] = finished.keys[row];
+            if namespace != latest.0 {
+                latest = (namespace, texts.get(namespace).is_some_and(|name| !EXCLUDED.contains(&name)));
             }
-            let node = self.nodes.entry_ref(name).or_default();
+            let (true, Some(name)) = (latest.1, texts.get(node)) else { continue };
+            let (position, resource_id) = of_block.entry(node).or_insert_with(|| (self.position(name), None));
+            let node = &mut self.nodes[*position];
             for (sum, metric) in node.sums.iter_mut().zip(COMPARED) {
-                let column = &rows.sums[metric];
+                let column = &finished.sums[metric];
                 if column.is_valid(row) && !sum.get_or_insert_default().add(column.value(row)) {
                     return Err(Error::Overflow { what: format!("usage of node {name}") });
                 }
             }
-            for (max, column) in node.capacities.iter_mut().zip(&rows.capacities) {
+            for (max, column) in [(&mut node.cores, &finished.cores), (&mut node.memory, &finished.memory)] {
                 if column.is_valid(row) {
                     max.add(column.value(row));
                 }
             }
-            if resource_id > node.resource_id.as_deref() {
-                node.resource_id = resource_id.map(str::to_owned);
-            }
-            if resource_id != node.role_of.as_deref() {
-                node.role = node.role.max(policy.role(name, resource_id));
-                node.role_of = resource_id.map(str::to_owned);
+            let id = finished.resource_ids[row];
+            if *resource_id != Some(id) {
+                *resource_id = Some(id);
+                node.meet(texts.get(id), policy.role(name, texts.get(id)));
             }
         }
-        Ok(())
+        Ok(rows.len())
     }
 
-    /// One row per node and matching category, sorted by node; and how many nodes have no known role.
-    pub(super) fn into_rows(self, policy: &Policy) -> (Vec<UnallocatedRow>, u64) {
+    fn position(&mut self, name: &str) -> usize {
+        *self.by_name.entry_ref(name).or_insert_with(|| {
+            self.nodes.push(Node::default());
+            self.nodes.len() - 1
+        })
+    }
+
+    /// One row per node and matching category, sorted by node; and how many nodes have no known role. `names` are those
+    /// of the day.
+    pub(super) fn into_rows(
+        self,
+        names: &Interner,
+        capacity: &Capacity,
+        policy: &Policy,
+    ) -> (Vec<UnallocatedRow>, u64) {
         let mut without_role = 0;
         let mut rows = Vec::new();
-        let mut nodes: Vec<_> = self.nodes.into_iter().collect();
-        nodes.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-        for (name, node) in nodes {
+        let mut by_name: Vec<(String, usize)> = self.by_name.into_iter().collect();
+        by_name.sort_unstable();
+        for (name, position) in by_name {
+            let node = &self.nodes[position];
             let namespace = match node.role {
                 Some("master" | "infra") => Some("Platform unallocated"),
                 Some("worker") => Some("Worker unallocated"),
                 _ => None,
             };
             without_role += u64::from(namespace.is_none());
-            let capacities = node.capacities.map(|max| max.get());
+            let [core_hours, memory_hours] =
+                names.find(&name).map(|node| capacity.node(node)).unwrap_or_default();
+            let capacities = [
+                node.cores.get(),
+                Some(core_hours),
+                node.memory.get(),
+                Some(memory_hours),
+                Some(capacity.cluster[0]),
+                Some(capacity.cluster[1]),
+            ];
             let mut sums = [None; 8];
             for (sum, metric) in node.sums.iter().zip(COMPARED) {
                 let capacity = if metric < 4 { capacities[1] } else { capacities[3] };
@@ -121,5 +150,15 @@ impl<'a> Nodes<'a> {
             }
         }
         (rows, without_role)
+    }
+}
+
+impl<'a> Node<'a> {
+    /// Another resource id, and its role.
+    fn meet(&mut self, resource_id: Option<&str>, role: Option<&'a str>) {
+        if resource_id > self.resource_id.as_deref() {
+            self.resource_id = resource_id.map(str::to_owned);
+        }
+        self.role = self.role.max(role);
     }
 }

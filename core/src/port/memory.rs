@@ -14,6 +14,7 @@ use super::{
 };
 use crate::day::Day;
 use crate::error::{Error, Result};
+use crate::rows::RowsDigest;
 use crate::send::{BoxFuture, BoxStream};
 
 /// Every value behind these locks is whole between two statements, so a panic elsewhere poisons nothing.
@@ -160,16 +161,18 @@ impl SinkWrite for MemoryWrite<'_> {
         Box::pin(async { Ok(()) })
     }
 
-    fn commit<'a>(self: Box<Self>, digest: String) -> BoxFuture<'a, Result<Receipt>>
+    fn commit<'a>(self: Box<Self>) -> BoxFuture<'a, Result<Receipt>>
     where
         Self: 'a,
     {
         Box::pin(async move {
-            let rows = self.batches.iter().map(|batch| batch.num_rows() as u64).sum();
+            let mut digest = RowsDigest::default();
+            self.batches.iter().for_each(|batch| digest.update(batch));
+            let rows = digest.rows();
             let published = Published {
                 scope: self.scope.clone(),
                 rows,
-                digest,
+                digest: digest.finish(),
                 daysum_version: env!("CARGO_PKG_VERSION").to_owned(),
             };
             let key = (self.scope.source_uuid.clone(), self.scope.day);

@@ -29,10 +29,10 @@ pub trait SinkWrite: MaybeSend {
     /// Adds rows in the schema of [`rows::schema`](crate::rows::schema), all of the scope's day.
     fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>>;
 
-    /// Makes the replacement visible together with its ledger row. `digest` is that of the rows
-    /// written ([`RowsDigest`](crate::rows::RowsDigest)); where it equals the published one the sink may leave
-    /// the old rows in place and only renew the ledger row.
-    fn commit<'a>(self: Box<Self>, digest: String) -> BoxFuture<'a, Result<Receipt>>
+    /// Makes the replacement visible together with its ledger row. Where the digest of what was written, which every
+    /// sink takes in its own way, equals the published one, the sink may leave the old rows in place and only renew the
+    /// ledger row.
+    fn commit<'a>(self: Box<Self>) -> BoxFuture<'a, Result<Receipt>>
     where
         Self: 'a;
 }
@@ -73,7 +73,7 @@ pub struct Published {
     pub scope: WriteScope,
     /// Rows the day has.
     pub rows: u64,
-    /// Digest of those rows.
+    /// Digest of those rows in the form in which the sink writes them: the same where rows and form are.
     pub digest: String,
     /// daysum's version that wrote it.
     pub daysum_version: String,

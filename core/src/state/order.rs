@@ -1,5 +1,7 @@
 //! The order in which everything leaves a state: by the text of its keys, NULL first. Hash order never shows.
 
+use std::cmp::Ordering;
+
 use super::table::{Accumulator, Table};
 use crate::intern::{Interner, Sym};
 
@@ -10,18 +12,25 @@ pub(crate) fn sorted<const N: usize, A: Accumulator>(
     table: &Table<N, A>,
     symbols: [bool; N],
 ) -> Vec<usize> {
-    let used = table.iter().flat_map(|(key, _)| key.iter().zip(symbols));
-    let ranks = ranks(names, used.filter(|(_, is_text)| *is_text).map(|(sym, _)| *sym));
-    let mut order: Vec<usize> = (0..table.len()).collect();
-    order.sort_by_cached_key(|&group| {
-        let key = table.key(group);
+    // The last part is mostly one of its own in every group, and seldom decides: it is compared only where it does.
+    let ranked: [bool; N] = std::array::from_fn(|part| symbols[part] && part + 1 < N);
+    let used = table.iter().flat_map(|(key, _)| key.iter().zip(ranked));
+    let ranks = ranks(names, used.filter(|(_, is_ranked)| *is_ranked).map(|(sym, _)| *sym));
+    let by_rank = |(key, _): (&[Sym; N], &A)| {
         std::array::from_fn::<u32, N, _>(|part| match key[part] {
             sym if !symbols[part] => sym.0,
+            _ if !ranked[part] => 0,
             Sym::NULL => 0,
             sym => ranks[sym.0 as usize],
         })
+    };
+    let mut order: Vec<([u32; N], usize)> =
+        table.iter().enumerate().map(|(group, entry)| (by_rank(entry), group)).collect();
+    let last = |group: usize| names.get(table.key(group)[N - 1]);
+    order.sort_unstable_by(|(left, a), (right, b)| {
+        left.cmp(right).then_with(|| if symbols[N - 1] { last(*a).cmp(&last(*b)) } else { Ordering::Equal })
     });
-    order
+    order.into_iter().map(|(_, group)| group).collect()
 }
 
 /// The rank of every symbol in use: text is compared once per distinct text, not once per key.

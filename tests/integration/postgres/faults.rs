@@ -11,7 +11,7 @@ use daysum_tests::postgres::{SCHEMA, Server, database, shared};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{SUMMARY, config, digest, eager, publish, rows_of, schema, scope, sink, table};
+use super::{SUMMARY, config, eager, publish, rows_of, schema, scope, sink, table};
 
 const DAY: &str = "2025-02-01";
 
@@ -33,7 +33,7 @@ async fn a_server_that_dies_mid_copy_costs_a_retry() {
         write.write(&batch).await.expect("the server listens");
         server.stop_now();
         match write.write(&batch).await {
-            Ok(()) => write.commit(digest(&batch)).await.expect_err("nobody answers"),
+            Ok(()) => write.commit().await.expect_err("nobody answers"),
             Err(error) => error,
         }
     };
@@ -140,7 +140,7 @@ async fn a_commit_whose_answer_is_lost_counts() {
     let mut write = sink.begin(&scope).await.expect("begun");
     write.write(&batch).await.expect("written");
     proxy.mode.store(CUT_AFTER, Ordering::SeqCst);
-    let receipt = write.commit(digest(&batch)).await.expect("the ledger knows");
+    let receipt = write.commit().await.expect("the ledger knows");
     assert_eq!((receipt.rows, receipt.rows_deleted), (30, Some(20)));
     assert_eq!(proxy.mode.load(Ordering::SeqCst), PASS, "the fault was used");
     assert_eq!(shared().sql(&name, "SELECT run, rows FROM org1234567.daysum_ledger"), "r2|30");
@@ -162,7 +162,7 @@ async fn a_commit_that_never_arrived_is_done_again() {
     let mut write = sink.begin(&scope).await.expect("begun");
     write.write(&batch).await.expect("written");
     proxy.mode.store(CUT_BEFORE, Ordering::SeqCst);
-    let error = write.commit(digest(&batch)).await.expect_err("rolled back");
+    let error = write.commit().await.expect_err("rolled back");
     assert!(error.is_retryable() && error.to_string().contains("rolled back"), "{error}");
     assert_eq!(table(&name, "true"), before);
 
@@ -223,7 +223,7 @@ async fn what_passes_by_itself_is_retryable() {
     waiting.begin(&scope("2025-02-02", "r3")).await.map(drop).expect("another day");
 
     shared().sql(&name, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND state = 'idle in transaction' AND application_name = 'daysum'"));
-    let error = write.commit("digest".to_owned()).await.expect_err("terminated");
+    let error = write.commit().await.expect_err("terminated");
     assert!(error.is_retryable(), "{error}");
 
     // The waiter, patient now, gets the day.
