@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 
 use daysum_core::drive::{Schedule, Unit, fold_in_windows, fold_row_group};
 use daysum_core::port::{Source, Spill, SpillStore};
-use daysum_core::{Day, DayState, DaySummary, Error, FoldConfig, Folder, Policy, Result, RowCounts};
+use daysum_core::{
+    Day, DayState, DaySummary, Error, FoldConfig, Folder, PartialState, Policy, Result, RowCounts,
+};
 use tokio::runtime::Handle;
 
 use crate::memory::Shares;
@@ -211,8 +213,11 @@ impl Shared<'_> {
         let (started, warm) = (Instant::now(), std::mem::replace(folder, self.folder()));
         let read = self.read(warm, units);
         add(&self.fold_nanos, started);
-        *folder = match read {
-            Ok(folded) => folded,
+        let state = match read {
+            Ok((warm, state)) => {
+                *folder = warm;
+                state
+            }
             Err(error) if error.is_retryable() => return Err(error),
             Err(error) => {
                 let [unit] = units else { return Ok(false) };
@@ -233,7 +238,7 @@ impl Shared<'_> {
                 return Ok(true);
             }
         };
-        let whole = lock(&self.schedule).complete(units, folder.take());
+        let whole = lock(&self.schedule).complete(units, state);
         match whole {
             Ok(whole) => {
                 tell(Event::Folded { rows });
@@ -249,7 +254,7 @@ impl Shared<'_> {
     }
 
     /// Each row group after the other.
-    fn read(&self, mut folder: Folder, units: &[Unit]) -> Result<Folder> {
+    fn read(&self, mut folder: Folder, units: &[Unit]) -> Result<(Folder, PartialState)> {
         let share = self.options.shares.in_flight / self.options.threads.get() as u64;
         for unit in units {
             let Unit { object, row_group, .. } = unit;
@@ -264,7 +269,8 @@ impl Shared<'_> {
             })?;
             unit.check(folder.days())?;
         }
-        Ok(folder)
+        let state = folder.take()?;
+        Ok((folder, state))
     }
 
     fn hand_over(&self, whole: Vec<(Day, DayState)>, tell: &dyn Fn(Event)) -> Result<()> {

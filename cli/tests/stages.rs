@@ -143,7 +143,7 @@ impl Cluster {
         let mut chunk =
             Folder::new(self.config.clone()).start(&chunk, pods.kind, pods.partition).expect("once");
         batches.iter().for_each(|batch| chunk.push(batch).expect("sound rows"));
-        chunk.end().take()
+        chunk.end().take().expect("no overflow")
     }
 
     /// The state of everything, by row groups; past the bytes of `spill` out of memory.
@@ -154,7 +154,8 @@ impl Cluster {
                 let index = row_group.index;
                 let folder = Folder::new(self.config.clone()).spilling(spill.cloned());
                 let folded = block_on(drive::fold_row_group(&self.source, object, index, folder));
-                whole.merge(folded.expect("readable").take()).expect("each once");
+                let state = folded.expect("readable").take().expect("no overflow");
+                whole.merge(state).expect("each once");
             }
         }
         let (_, day) = whole.take_days().pop_first().expect("one day");
@@ -187,7 +188,7 @@ fn no_stage_takes_a_tenth_more_than_was_recorded() {
     drop(batches);
     let pods = cluster.pods();
     let second = drive::fold_row_group(&cluster.source, pods, 1, Folder::new(cluster.config.clone()));
-    let (mut merged, second) = (first, block_on(second).expect("readable").take());
+    let (mut merged, second) = (first, block_on(second).expect("readable").take().expect("no overflow"));
     let ((), merge) = peak(|| merged.merge(second).expect("each once"));
     drop(merged);
 

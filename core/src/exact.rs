@@ -48,6 +48,28 @@ impl ExactSum {
     /// Bytes of [`to_bytes`](Self::to_bytes).
     pub const BYTES: usize = 24;
 
+    /// Adds a value so often. False where [`add`](Self::add) is false for one of them; then some are added.
+    #[inline]
+    #[must_use]
+    pub fn add_times(&mut self, value: f64, times: u32) -> bool {
+        let bits = value.to_bits();
+        let position = ((bits >> MANTISSA_BITS) & EXPONENT).wrapping_sub(GRID_EXPONENT);
+        if position > HIGHEST_POSITION {
+            let mut one = Self::ZERO;
+            return one.add_rare(value) && one.times(times.into()).is_ok_and(|all| self.merge(&all).is_ok());
+        }
+        let mantissa = (bits & MANTISSA) | (1 << MANTISSA_BITS);
+        let mut left = u64::from(times);
+        let mut fits = true;
+        // As many as a mantissa has bits of room for.
+        while fits && left > 0 {
+            let now = left.min((1 << (63 - MANTISSA_BITS)) - 1);
+            fits = self.add_placed(mantissa * now, position, bits >> 63);
+            left -= now;
+        }
+        fits
+    }
+
     /// Adds a value. False, and no addition, where it is not finite, reaches 2^101, or overflows the sum.
     #[inline(always)]
     #[must_use]

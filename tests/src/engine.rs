@@ -145,7 +145,7 @@ impl Engine for Wire {
                 let spill = (states.len() % 2 == 0).then_some(&spill);
                 let folder = Folder::new(config.clone()).spilling(spill.cloned());
                 let folded =
-                    block_on(drive::fold_row_group(&source, object, row_group.index, folder))?.take();
+                    block_on(drive::fold_row_group(&source, object, row_group.index, folder))?.take()?;
                 states.push(folded.encode()?);
             }
         }

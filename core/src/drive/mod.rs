@@ -83,7 +83,7 @@ pub async fn stream(
             folder = fold_row_group(source, &unit.object, unit.row_group.index, folder).await?;
             unit.check(folder.days())?;
         }
-        for (day, state) in schedule.complete(&units, folder.take())? {
+        for (day, state) in schedule.complete(&units, folder.take()?)? {
             publish(state.finalise(day, &config, &policy)?)?;
         }
     }
@@ -148,7 +148,7 @@ pub async fn fold_object(
     for row_group in object.footer.row_groups(object.kind) {
         folder = fold_row_group(source, object, row_group.index, folder).await?;
     }
-    Ok(folder.take())
+    folder.take()
 }
 
 /// Folds one row group.

@@ -46,19 +46,18 @@ pub(super) fn canonical(
     names: &mut Interner,
     memo: &mut Memo,
 ) -> Result<Vec<Sym>> {
-    let parse = |text: &str, row| {
-        let set = context.config.labels().canonical(text);
-        set.map_err(|reason| context.refuse(row, name, reason))
-    };
-    let mut labels = memo.labels.of(context.day, name, names);
+    let mut labels = memo.labels.of(context.day, name);
     let mut sets = match column {
         TextColumn::Keys(_) => memo.dictionaries.symbols(context.day, name, column, rows, |text, row| {
-            labels.symbol(text, |text| parse(text, row))
+            let number = labels.number(text, |text| parse(context, name, text, row))?;
+            Ok(labels.set(number, names))
         })?,
         TextColumn::Views(_) => {
-            let of_row = |(&row, &owner): (&u32, &Sym)| match column.get(row as usize) {
-                Some(text) => labels.symbol_for(owner, text, |text| parse(text, row as usize)),
-                None => Ok(Sym::NULL),
+            let of_row = |(&row, &owner): (&u32, &Sym)| {
+                let row = row as usize;
+                let Some(text) = column.get(row) else { return Ok(Sym::NULL) };
+                let number = labels.number_for(owner, text, |text| parse(context, name, text, row))?;
+                Ok(labels.set(number, names))
             };
             rows.iter().zip(owners).map(of_row).collect::<Result<_>>()?
         }
@@ -68,4 +67,9 @@ pub(super) fn canonical(
         sets.iter_mut().filter(|set| set.is_null()).for_each(|set| *set = empty);
     }
     Ok(sets)
+}
+
+/// The canonical set of a row's text.
+pub(super) fn parse(context: &Context<'_>, column: &'static str, text: &str, row: usize) -> Result<String> {
+    context.config.labels().canonical(text).map_err(|reason| context.refuse(row, column, reason))
 }

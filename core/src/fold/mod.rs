@@ -10,6 +10,7 @@
 mod labels;
 mod pod;
 mod rows;
+mod series;
 mod storage;
 mod symbols;
 
@@ -26,6 +27,7 @@ use crate::schema::{FactKind, FactView};
 use crate::state::{ChunkId, Coverage, DayState, FoldConfig, PartialState, RowCounts};
 
 use rows::split_by_day;
+use series::Series;
 use symbols::{Latest, Memo};
 
 /// Bytes of a decoded row with long labels.
@@ -45,7 +47,7 @@ const LEAST_ROWS: usize = 1024;
 /// for batch in batches {
 ///     chunk.push(batch)?;
 /// }
-/// let state = chunk.end().take();
+/// let state = chunk.end().take()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -55,7 +57,7 @@ pub struct Folder {
     coverage: Coverage,
     counts: RowCounts,
     days: BTreeMap<Day, DayState>,
-    series: BTreeMap<Day, pod::Series>,
+    series: BTreeMap<Day, Series>,
     claims: BTreeMap<Day, Latest>,
     memo: Memo,
     spill: Option<Spill>,
@@ -101,27 +103,34 @@ impl Folder {
         self.days.keys().copied()
     }
 
-    /// Takes out the state of the row groups so far.
-    pub fn take(&mut self) -> PartialState {
-        self.series.clear();
+    /// Takes out the state of the row groups so far. After an error the folder must be dropped.
+    pub fn take(&mut self) -> Result<PartialState> {
+        self.end_series()?;
         self.claims.clear();
         self.memo.forget_days();
         let (coverage, counts) = (std::mem::take(&mut self.coverage), std::mem::take(&mut self.counts));
-        PartialState::from_parts(self.config.clone(), coverage, counts, std::mem::take(&mut self.days))
+        Ok(PartialState::from_parts(self.config.clone(), coverage, counts, std::mem::take(&mut self.days)))
+    }
+
+    fn end_series(&mut self) -> Result<()> {
+        for (day, mut series) in std::mem::take(&mut self.series) {
+            series.settle(&mut self.days.entry(day).or_default().usage)?;
+        }
+        Ok(())
     }
 
     /// What is only remembered to save work goes first.
     fn keep_within(&mut self) -> Result<()> {
-        let Some(spill) = &self.spill else { return Ok(()) };
+        let Some(spill) = self.spill.clone() else { return Ok(()) };
         if self.memory_size() <= spill.bytes {
             return Ok(());
         }
         self.memo = Memo::default();
-        self.series.clear();
+        self.end_series()?;
         self.claims.clear();
         if self.memory_size() > spill.bytes / 2 {
             for state in self.days.values_mut() {
-                state.spill(spill)?;
+                state.spill(&spill)?;
             }
         }
         Ok(())
@@ -130,7 +139,7 @@ impl Folder {
     /// Bytes held on the heap.
     pub fn memory_size(&self) -> usize {
         self.days.values().map(DayState::memory_size).sum::<usize>()
-            + self.series.values().map(pod::Series::memory_size).sum::<usize>()
+            + self.series.values().map(Series::memory_size).sum::<usize>()
             + self.claims.values().map(Latest::memory_size).sum::<usize>()
             + self.memo.memory_size()
     }

@@ -1,45 +1,16 @@
 //! Pod rows: usage sums, node capacity per interval, and which pod ran on which node.
 
 use super::Context;
-use super::labels::canonical;
-use super::symbols::{Latest, Memo};
+use super::labels::parse;
+use super::series::{Ids, Run, Series};
+use super::symbols::Memo;
 use crate::error::{Error, Result};
 use crate::intern::Sym;
-use crate::schema::{ANOMALY, CAPACITY_NUMBERS, FactKind, NumberColumn, POD_METRICS, PodView};
-use crate::state::{DayState, Member, PodSums, RowCounts, Table};
+use crate::schema::{ANOMALY, CAPACITY_NUMBERS, FactKind, NO_ID, NumberColumn, POD_METRICS, PodView};
+use crate::state::{DayState, PodSums, RowCounts, Table};
 
 /// Positions in [`POD_METRICS`] of usage, request and effective usage, for CPU and for memory.
 const EFFECTIVE: [[usize; 3]; 2] = [[0, 1, 2], [4, 5, 6]];
-
-/// The usage group of every combination of namespace, node, pod, resource and labels met in this
-/// chunk: one look-up per row instead of one per table.
-#[derive(Debug, Default)]
-pub(super) struct Series {
-    known: Table<5, Member>,
-    groups: Vec<u32>,
-    latest: Latest,
-}
-
-/// The group of combinations that belong to no node.
-const NO_GROUP: u32 = u32::MAX;
-
-impl Series {
-    /// Where a combination is known, and in `groups` unless it is new.
-    #[inline]
-    fn of(&mut self, combination: [Sym; 5]) -> usize {
-        let pod = combination[2];
-        let latest = self.latest.get(pod);
-        let known = self.known.group_near(latest as usize, combination);
-        if known as u32 != latest {
-            self.latest.set(pod, known as u32);
-        }
-        known
-    }
-
-    pub(super) fn memory_size(&self) -> usize {
-        self.known.memory_size() + self.groups.capacity() * size_of::<u32>() + self.latest.memory_size()
-    }
-}
 
 /// Whether one of the nine checked columns is absurd (SPEC 1.6); cores and effective usage are not checked.
 pub(super) fn is_anomalous(view: &PodView, row: usize) -> bool {
@@ -69,44 +40,92 @@ pub(super) fn fold(
         counts.aggregated += rows.len() as u64;
         return Ok(());
     }
-    let names = &mut state.names;
-    let mut plain =
-        |name, column| memo.dictionaries.symbols(day, name, column, rows, |text, _| Ok(names.intern(text)));
-    let namespaces = plain("namespace", &view.namespace)?;
-    let pods = plain("pod", &view.pod)?;
-    let resources = plain("resource_id", &view.resource_id)?;
-    let labels = canonical(context, "pod_labels", &view.labels, rows, &pods, names, memo)?;
-    let empty = names.intern("");
+    // Texts are compared in one pass and numbers added in another: together they would not fit into the caches.
+    let runs = find_runs(context, view, rows, &nodes, state, series, memo)?;
     let ordinary = Ordinary::of(view);
-    for (at, &row) in rows.iter().enumerate() {
-        let (namespace, node, pod, resource) = (namespaces[at], nodes[at], pods[at], resources[at]);
-        let known = series.of([namespace, node, pod, resource, labels[at]]);
-        if known == series.groups.len() {
-            // NULL never matches a volume's pod or namespace (SPEC 2.6).
-            if context.config.storage() && !namespace.is_null() && !pod.is_null() {
-                state.mounts.group([namespace, pod, node, resource]);
-            }
-            let mut group = NO_GROUP;
-            if !node.is_null() && node != empty {
-                group = state.usage.group([namespace, node, labels[at]]) as u32;
-                let sums = state.usage.value_mut(group as usize);
-                sums.resource_id = state.names.max(sums.resource_id, resource);
-            }
-            series.groups.push(group);
-        }
-        let group = series.groups[known];
-        if group == NO_GROUP {
+    for (&row, run) in rows.iter().zip(runs) {
+        let (row, run) = (row as usize, series.run(run));
+        let Some(group) = run.group else {
             counts.no_node += 1;
             continue;
-        }
+        };
         counts.aggregated += 1;
-        let (row, sums) = (row as usize, state.usage.value_mut(group as usize));
         match &ordinary {
-            Some(ordinary) => ordinary.add(context, row, sums)?,
-            None => add_row(context, view, row, sums)?,
+            Some(ordinary) => ordinary.add(context, row, run, &mut state.usage)?,
+            None => add_row(context, view, row, state.usage.value_mut(group as usize))?,
         }
     }
     Ok(())
+}
+
+/// The run of every selected row, made where its combination is new.
+fn find_runs(
+    context: &Context<'_>,
+    view: &PodView,
+    rows: &[u32],
+    nodes: &[Sym],
+    state: &mut DayState,
+    series: &mut Series,
+    memo: &mut Memo,
+) -> Result<Vec<u32>> {
+    let DayState { names, usage, mounts, .. } = state;
+    let Memo { dictionaries, labels } = memo;
+    let mut labels = labels.of(context.day, "pod_labels");
+    let columns = [&view.namespace, &view.pod, &view.resource_id, &view.labels];
+    series.bind(columns, labels.generation());
+    let mut bind = |name, column| dictionaries.column(context.day, name, column, rows.len());
+    let mut namespaces = bind("namespace", &view.namespace);
+    let mut pods = bind("pod", &view.pod);
+    let mut resources = bind("resource_id", &view.resource_id);
+    let mut intern = |text: &str| Ok(names.intern(text));
+    let namespace_ids = &*namespaces.ids(rows, &mut intern)?;
+    let pod_ids = &*pods.ids(rows, &mut intern)?;
+    let resource_ids = &*resources.ids(rows, &mut intern)?;
+    let label_ids = view.labels.ids();
+    let label_ids = label_ids.as_deref();
+    let mut runs = Vec::with_capacity(rows.len());
+    for (&row, &node) in rows.iter().zip(nodes) {
+        let row = row as usize;
+        let of_labels = label_ids.map_or(NO_ID, |ids| ids[row]);
+        let ids = Ids::new(namespace_ids[row], node.0 as i32, resource_ids[row], of_labels);
+        let again = series.again(pod_ids[row], ids, |latest| match view.labels.get(row) {
+            _ if label_ids.is_some() => true,
+            Some(text) => labels.is(latest, text),
+            None => latest.is_null(),
+        });
+        if let Some(run) = again {
+            runs.push(run);
+            continue;
+        }
+        let mut intern = |text: &str| Ok(names.intern(text));
+        let namespace = namespaces.of(row, &mut intern)?;
+        let pod = pods.of(row, &mut intern)?;
+        let resource = resources.of(row, &mut intern)?;
+        let (number, set) = match view.labels.get(row) {
+            Some(text) => {
+                let number = labels.number(text, |text| parse(context, "pod_labels", text, row))?;
+                (number, labels.set(number, names))
+            }
+            None => (Sym::NULL, names.intern("{}")),
+        };
+        let run = series.of([namespace, node, pod, resource, set], || {
+            // NULL never matches a volume's pod or namespace (SPEC 2.6).
+            if context.config.storage() && !namespace.is_null() && !pod.is_null() {
+                mounts.group([namespace, pod, node, resource]);
+            }
+            // Nothing is summed up for pods on no node (SPEC 2.5).
+            names.get(node).filter(|name| !name.is_empty())?;
+            let group = usage.group([namespace, node, set]);
+            let sums = usage.value_mut(group);
+            sums.resource_id = names.max(sums.resource_id, resource);
+            Some(group as u32)
+        });
+        series.bind(columns, labels.generation()); // label texts can have been forgotten meanwhile
+        series.remember(pod_ids[row], ids, number, run);
+        runs.push(run);
+    }
+    [namespaces, pods, resources].into_iter().for_each(|column| dictionaries.keep(column));
+    Ok(runs)
 }
 
 /// The numbers of a batch of which none is missing or odd, as in nearly all: no rule on single values applies.
@@ -141,25 +160,26 @@ impl<'a> Ordinary<'a> {
     }
 
     #[inline(always)]
-    fn add(&self, context: &Context<'_>, row: usize, sums: &mut PodSums) -> Result<()> {
+    fn add(
+        &self,
+        context: &Context<'_>,
+        row: usize,
+        run: &mut Run,
+        usage: &mut Table<3, PodSums>,
+    ) -> Result<()> {
         let value = |metric: usize| self.metrics[metric][row];
-        let effective = |[usage, request, effective]: [usize; 3], derived| {
-            if derived { value(usage).max(value(request)) } else { value(effective) }
+        let effective = |of: usize| {
+            let [usage, request, effective] = EFFECTIVE[of];
+            if self.derived[of] { value(usage).max(value(request)) } else { value(effective) }
         };
-        let [cpu, memory] = [0, 1].map(|of| effective(EFFECTIVE[of], self.derived[of]));
-        let values = [value(0), value(1), cpu, value(3), value(4), value(5), memory, value(7)];
-        let mut fits = true;
-        for metric in 0..8 {
-            fits &= sums.sums[metric].add(values[metric]);
+        let metrics =
+            [value(0), value(1), effective(0), value(3), value(4), value(5), effective(1), value(7)];
+        let node = [self.capacity[0][row], self.capacity[1][row]];
+        if run.add(metrics, node, usage)? {
+            return Ok(());
         }
-        if !fits {
-            return Err(refuse_number(context, row, POD_METRICS[0], values[0]));
-        }
-        sums.present = u8::MAX;
-        sums.rows += 1;
-        sums.cores.add(self.capacity[0][row]);
-        sums.memory_bytes.add(self.capacity[1][row]);
-        Ok(())
+        // None of them is odd, so that any of them may have been the one.
+        Err(refuse_number(context, row, POD_METRICS[0], metrics[0]))
     }
 }
 

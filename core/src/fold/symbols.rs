@@ -1,5 +1,6 @@
 //! Text columns to symbols: one look-up per dictionary value and day, not one per row.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef};
@@ -7,7 +8,7 @@ use arrow::array::{Array, ArrayRef};
 use crate::day::Day;
 use crate::error::Result;
 use crate::intern::{Interner, Sym};
-use crate::schema::TextColumn;
+use crate::schema::{NO_ID, TextColumn};
 
 /// What is remembered to save work.
 #[derive(Debug, Default)]
@@ -44,47 +45,49 @@ struct Known {
 }
 
 impl Dictionaries {
-    /// The symbol of every selected row, in their order.
-    pub(super) fn symbols(
+    /// What is known of a column of which this many rows are looked at; give it back with [`keep`](Self::keep).
+    pub(super) fn column<'a>(
         &mut self,
         day: Day,
         name: &'static str,
-        column: &TextColumn,
-        rows: &[u32],
-        mut symbol: impl FnMut(&str, usize) -> Result<Sym>,
-    ) -> Result<Vec<Sym>> {
-        let text = column;
-        let TextColumn::Keys(column) = text else { return each(rows, text, symbol) };
-        let values = column.values();
+        text: &'a TextColumn,
+        rows: usize,
+    ) -> Symbols<'a> {
+        let mut symbols = Symbols { day, name, text, known: None };
+        let TextColumn::Keys(column) = text else { return symbols };
+        let values = column.values().len();
         let known = self.columns.entry(name).or_default();
         if !known.dictionary.as_ref().is_some_and(|dictionary| column.same_dictionary(dictionary))
-            || (known.days.len() + 1) * values.len() > MAX_KNOWN
+            || (known.days.len() + 1) * values > MAX_KNOWN
         {
             known.days.clear();
             known.dictionary = Some(column.dictionary().clone());
         }
         // With a dictionary much larger than the selection, remembering costs more than it saves.
-        if values.len() > 8 * rows.len() {
-            return each(rows, text, symbol);
+        if values <= 8 * rows {
+            symbols.known = Some(known.days.remove(&day).unwrap_or_else(|| vec![None; values]));
         }
-        let memo = known.days.entry(day).or_insert_with(|| vec![None; values.len()]);
-        let mut found = Vec::with_capacity(rows.len());
-        for &row in rows {
-            let row = row as usize;
-            let Some(key) = column.key(row) else {
-                found.push(Sym::NULL);
-                continue;
-            };
-            let sym = match memo[key] {
-                Some(sym) => sym,
-                None => {
-                    let sym = if values.is_null(key) { Sym::NULL } else { symbol(values.value(key), row)? };
-                    memo[key] = Some(sym);
-                    sym
-                }
-            };
-            found.push(sym);
+        symbols
+    }
+
+    pub(super) fn keep(&mut self, symbols: Symbols<'_>) {
+        if let (Some(of_day), Some(known)) = (symbols.known, self.columns.get_mut(symbols.name)) {
+            known.days.insert(symbols.day, of_day);
         }
+    }
+
+    /// The symbol of every selected row, in their order.
+    pub(super) fn symbols(
+        &mut self,
+        day: Day,
+        name: &'static str,
+        text: &TextColumn,
+        rows: &[u32],
+        symbol: impl FnMut(&str, usize) -> Result<Sym>,
+    ) -> Result<Vec<Sym>> {
+        let mut column = self.column(day, name, text, rows.len());
+        let found = column.all(rows, symbol)?;
+        self.keep(column);
         Ok(found)
     }
 
@@ -94,14 +97,57 @@ impl Dictionaries {
     }
 }
 
-/// Looks at every selected row.
-fn each(
-    rows: &[u32],
-    column: &TextColumn,
-    mut symbol: impl FnMut(&str, usize) -> Result<Sym>,
-) -> Result<Vec<Sym>> {
-    let rows = rows.iter().map(|&row| row as usize);
-    rows.map(|row| column.get(row).map_or(Ok(Sym::NULL), |text| symbol(text, row))).collect()
+/// One column of one day.
+pub(super) struct Symbols<'a> {
+    day: Day,
+    name: &'static str,
+    text: &'a TextColumn,
+    /// By dictionary value, where that is worth while.
+    known: Option<Vec<Option<Sym>>>,
+}
+
+impl<'a> Symbols<'a> {
+    /// The symbol of a row; `symbol` finds that of a text.
+    #[inline]
+    pub(super) fn of(&mut self, row: usize, symbol: impl FnOnce(&str) -> Result<Sym>) -> Result<Sym> {
+        let (TextColumn::Keys(column), Some(known)) = (self.text, &mut self.known) else {
+            return self.text.get(row).map_or(Ok(Sym::NULL), symbol);
+        };
+        let Some(key) = column.key(row) else { return Ok(Sym::NULL) };
+        if let Some(sym) = known[key] {
+            return Ok(sym);
+        }
+        let values = column.values();
+        let sym = if values.is_null(key) { Sym::NULL } else { symbol(values.value(key))? };
+        known[key] = Some(sym);
+        Ok(sym)
+    }
+
+    fn all(&mut self, rows: &[u32], mut symbol: impl FnMut(&str, usize) -> Result<Sym>) -> Result<Vec<Sym>> {
+        let mut found = Vec::with_capacity(rows.len());
+        for &row in rows {
+            found.push(self.of(row as usize, |text| symbol(text, row as usize))?);
+        }
+        Ok(found)
+    }
+
+    /// By row of the batch, a number that two rows have in common exactly where they have the text: keys where there is a
+    /// dictionary, otherwise the day's symbols.
+    pub(super) fn ids(
+        &mut self,
+        rows: &[u32],
+        mut symbol: impl FnMut(&str) -> Result<Sym>,
+    ) -> Result<Cow<'a, [i32]>> {
+        if let Some(ids) = self.text.ids() {
+            return Ok(ids);
+        }
+        let end = rows.last().map_or(0, |last| *last as usize + 1);
+        let mut ids = vec![NO_ID; end];
+        for &row in rows {
+            ids[row as usize] = self.of(row as usize, &mut symbol)?.0 as i32;
+        }
+        Ok(Cow::Owned(ids))
+    }
 }
 
 /// By a pod's, node's or volume's symbol: where something of it was found last, which mostly is where it is found next.
@@ -146,19 +192,14 @@ pub(super) struct LabelMemo {
 const MAX_LABEL_COLUMNS: usize = 64;
 
 impl LabelMemo {
-    /// What is known of one column; `names` are those of the day.
-    pub(super) fn of<'a>(
-        &'a mut self,
-        day: Day,
-        column: &'static str,
-        names: &'a mut Interner,
-    ) -> Labels<'a> {
+    /// What is known of one column.
+    pub(super) fn of(&mut self, day: Day, column: &'static str) -> Labels<'_> {
         if self.columns.len() >= MAX_LABEL_COLUMNS {
             self.columns.clear();
         }
         let symbols = self.columns.entry((day, column)).or_default();
         symbols.forget_unless(self.texts.generation);
-        Labels { texts: &mut self.texts, symbols, names }
+        Labels { texts: &mut self.texts, symbols }
     }
 
     fn memory_size(&self) -> usize {
@@ -211,34 +252,22 @@ impl LabelSymbols {
 pub(super) struct Labels<'a> {
     texts: &'a mut LabelTexts,
     symbols: &'a mut LabelSymbols,
-    names: &'a mut Interner,
 }
 
 impl Labels<'_> {
-    /// The symbol of a text's canonical set, found by `parse` where it is new.
-    pub(super) fn symbol(&mut self, text: &str, parse: impl FnOnce(&str) -> Result<String>) -> Result<Sym> {
-        let text = self.find(text, parse)?;
-        Ok(self.symbol_of(text))
+    /// Changes when every text gets a new number.
+    pub(super) fn generation(&self) -> u32 {
+        self.texts.generation
     }
 
-    /// The same for the text of an owner.
+    /// Whether a number is that of the text.
     #[inline]
-    pub(super) fn symbol_for(
-        &mut self,
-        owner: Sym,
-        text: &str,
-        parse: impl FnOnce(&str) -> Result<String>,
-    ) -> Result<Sym> {
-        let latest = Sym(self.symbols.latest.get(owner));
-        if self.texts.texts.is(latest, text) {
-            return Ok(self.symbol_of(latest));
-        }
-        let text = self.find(text, parse)?;
-        self.symbols.latest.set(owner, text.0);
-        Ok(self.symbol_of(text))
+    pub(super) fn is(&self, number: Sym, text: &str) -> bool {
+        self.texts.texts.is(number, text)
     }
 
-    fn find(&mut self, text: &str, parse: impl FnOnce(&str) -> Result<String>) -> Result<Sym> {
+    /// The number of a text, whose canonical set is found by `parse` where it is new.
+    pub(super) fn number(&mut self, text: &str, parse: impl FnOnce(&str) -> Result<String>) -> Result<Sym> {
         if let Some(known) = self.texts.texts.find(text) {
             return Ok(known);
         }
@@ -252,14 +281,32 @@ impl Labels<'_> {
         Ok(self.texts.texts.intern(text))
     }
 
+    /// The same for the text of an owner, who likely had it before.
     #[inline]
-    fn symbol_of(&mut self, text: Sym) -> Sym {
-        let at = text.0 as usize;
+    pub(super) fn number_for(
+        &mut self,
+        owner: Sym,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<String>,
+    ) -> Result<Sym> {
+        let latest = Sym(self.symbols.latest.get(owner));
+        if self.is(latest, text) {
+            return Ok(latest);
+        }
+        let number = self.number(text, parse)?;
+        self.symbols.latest.set(owner, number.0);
+        Ok(number)
+    }
+
+    /// The symbol among the day's `names` of a text's set.
+    #[inline]
+    pub(super) fn set(&mut self, number: Sym, names: &mut Interner) -> Sym {
+        let at = number.0 as usize;
         if let Some(Some(symbol)) = self.symbols.by_text.get(at) {
             return *symbol;
         }
         let set = self.texts.sets.get(self.texts.set_of[at]).expect("every text has a set");
-        let symbol = self.names.intern(set);
+        let symbol = names.intern(set);
         if at >= self.symbols.by_text.len() {
             self.symbols.by_text.resize(at + 1, None);
         }

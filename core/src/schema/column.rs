@@ -1,5 +1,6 @@
 //! Columns by content: every physical encoding ends here.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -22,6 +23,9 @@ pub enum TextColumn {
     /// Text of its own in every row.
     Views(StringViewArray),
 }
+
+/// What NULL has for a key.
+pub(crate) const NO_ID: i32 = -1;
 
 /// Text as dictionary values and keys into them.
 #[derive(Debug, Clone)]
@@ -51,6 +55,21 @@ impl TextColumn {
             nulls: dictionary.keys().nulls().filter(|nulls| nulls.null_count() > 0).cloned(),
             values: dictionary.values().clone(),
         }))
+    }
+
+    pub(crate) fn dictionary(&self) -> Option<&ArrayRef> {
+        match self {
+            Self::Keys(text) => Some(text.dictionary()),
+            Self::Views(_) => None,
+        }
+    }
+
+    /// By row, the position of its value in the dictionary, or [`NO_ID`]; `None` where there is no dictionary.
+    pub(crate) fn ids(&self) -> Option<Cow<'_, [i32]>> {
+        match self {
+            Self::Keys(text) => Some(text.ids()),
+            Self::Views(_) => None,
+        }
     }
 
     /// The row's text; `None` for NULL.
@@ -85,6 +104,13 @@ impl KeyedText {
             Some(nulls) if nulls.is_null(row) => None,
             _ => Some(self.keys[row] as usize),
         }
+    }
+
+    /// By row, the position of its value, or [`NO_ID`].
+    pub(crate) fn ids(&self) -> Cow<'_, [i32]> {
+        let Some(nulls) = &self.nulls else { return Cow::Borrowed(&self.keys) };
+        let id = |(key, is_valid): (&i32, bool)| if is_valid { *key } else { NO_ID };
+        Cow::Owned(self.keys.iter().zip(nulls).map(id).collect())
     }
 
     /// The row's text; `None` for NULL.

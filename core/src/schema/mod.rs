@@ -17,6 +17,7 @@ use std::fmt;
 use arrow::datatypes::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use column::NO_ID;
 pub use column::{ANOMALY, InstantColumn, KeyedText, NumberColumn, TextColumn};
 pub use view::{CAPACITY_NUMBERS, FactView, LabelsView, POD_METRICS, PodView, STORAGE_SUMS, StorageView};
 
