@@ -38,12 +38,12 @@ fn granted(told: &str, root: &Path) -> Option<u64> {
 /// How a limit is divided. The parts add up to it:
 ///
 /// ```text
-/// 1/8  in flight   bytes that were fetched and are not decoded yet, of all threads together
-/// 1/8  batches     decoded and not folded yet, a part for each thread; a third of what is folded
-/// 3/8  folding     groups of row groups in work, and tables that save work: a part for each thread
-/// 1/8  open        groups of days between their row groups
-/// 1/4  finishing   days that are finished or wait to be written: half for the blocks of runs that are merged, half for
-///                  groups under their new keys
+/// 1/16  in flight   bytes that were fetched and are not decoded yet, of all threads together
+/// 1/8   batches     decoded and not folded yet, a part for each thread; a third of what is folded
+/// 7/16  folding     groups of row groups in work, and tables that save work: a part for each thread
+/// 1/8   open        groups of days between their row groups
+/// 1/4   finishing   days that are finished or wait to be written: half for the blocks of runs that are merged, half for
+///                   groups under their new keys
 /// ```
 ///
 /// What no limit makes smaller comes first, and the parts are of what is left: footers, which are held until their row
@@ -69,7 +69,7 @@ impl Shares {
     pub fn of(limit: u64, footers: usize) -> Self {
         let left = limit.saturating_sub(ENCODER + footers as u64).max(limit / 2);
         let bytes = usize::try_from(left).unwrap_or(usize::MAX);
-        Self { in_flight: left / 8, folding: bytes / 8 * 3, open: bytes / 8, finishing: bytes / 4 }
+        Self { in_flight: left / 16, folding: bytes / 16 * 7, open: bytes / 8, finishing: bytes / 4 }
     }
 }
 

@@ -46,7 +46,7 @@ use crate::error::{Error, Location, Result};
 
 /// Rows per decoded batch. Larger batches amortise the work per batch and dictionary; beyond this
 /// they no longer fit the caches (DESIGN, measurements).
-pub const BATCH_ROWS: usize = 32_768;
+pub const BATCH_ROWS: usize = 16_384;
 
 /// Takes a step of parquet's reader, which in places believes what a page says of its own length and panics where that
 /// is a lie: to daysum such a file is as damaged as any other. Where panics end the program (wasm) this one does, too.
