@@ -36,7 +36,7 @@ const RECORDED: [(&str, usize); 8] = [
     ("finalise", 3210),
     ("encode", 12783),
     ("spill", 1590),
-    ("spilled finalise", 2238),
+    ("spilled finalise", 1342),
     ("spilled encode", 12496),
 ];
 

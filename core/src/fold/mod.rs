@@ -110,7 +110,8 @@ impl Folder {
         PartialState::from_parts(self.config.clone(), coverage, counts, std::mem::take(&mut self.days))
     }
 
-    /// What is only remembered to save work goes first.
+    /// What is only remembered to save work goes first, and groups only where there is hardly room beside them: the same
+    /// ones come again with the next hour of the data.
     fn keep_within(&mut self) -> Result<()> {
         let Some(spill) = &self.spill else { return Ok(()) };
         if self.memory_size() <= spill.bytes {
@@ -119,7 +120,7 @@ impl Folder {
         self.memo = Memo::default();
         self.series.clear();
         self.claims.clear();
-        if self.memory_size() > spill.bytes / 2 {
+        if self.memory_size() > spill.bytes / 4 * 3 {
             for state in self.days.values_mut() {
                 state.spill(spill)?;
             }
