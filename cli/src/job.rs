@@ -257,6 +257,10 @@ impl Job {
         schedule.skip(&inputs.into_keys().filter(|day| !self.is_asked(*day)).collect());
         report.days_unchanged = self.kept(unchanged, report);
         self.options.shares = Shares::of(self.limit, schedule.footer_bytes());
+        if self.options.spill.is_some() {
+            self.options.threads = self.options.threads.min(self.options.shares.threads());
+            report.threads = self.options.threads.get();
+        }
         tracing::info!(
             objects = report.objects,
             row_groups = schedule.units().len(),

@@ -1,6 +1,7 @@
 //! How much memory there is to use, and how the allocator uses it.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 /// What a process takes besides the memory that a limit governs: code, stacks, what the allocator cannot return.
@@ -38,12 +39,12 @@ fn granted(told: &str, root: &Path) -> Option<u64> {
 /// How a limit is divided. The parts add up to it:
 ///
 /// ```text
-/// 1/8  in flight   bytes that were fetched and are not decoded yet, of all threads together
-/// 1/8  batches     decoded and not folded yet, a part for each thread; a third of what is folded
-/// 3/8  folding     groups of row groups in work, and tables that save work: a part for each thread
-/// 1/8  open        groups of days between their row groups
-/// 1/4  finishing   days that are finished or wait to be written: half for the blocks of runs that are merged, half for
-///                  groups under their new keys
+/// 1/16  in flight   bytes that were fetched and are not decoded yet, of all threads together
+/// 1/8   batches     decoded and not folded yet, a part for each thread; a third of what is folded
+/// 7/16  folding     groups of row groups in work, and tables that save work: a part for each thread
+/// 1/8   open        groups of days between their row groups
+/// 1/4   finishing   days that are finished or wait to be written: half for the blocks of runs that are merged, half for
+///                   groups under their new keys
 /// ```
 ///
 /// What no limit makes smaller comes first, and the parts are of what is left: footers, which are held until their row
@@ -64,12 +65,21 @@ pub struct Shares {
 /// The encoder's row group, and what was encoded and is not on its way yet.
 const ENCODER: u64 = 8 << 20;
 
+/// The groups of a day of ten thousand pods, and what is remembered of their labels. With less, a thread spills the same
+/// groups with every hour of the data.
+const LEAST_FOLDING: usize = 13 << 20;
+
 impl Shares {
     /// The parts of a limit beside footers of this size: of half the limit at the least.
     pub fn of(limit: u64, footers: usize) -> Self {
         let left = limit.saturating_sub(ENCODER + footers as u64).max(limit / 2);
         let bytes = usize::try_from(left).unwrap_or(usize::MAX);
-        Self { in_flight: left / 8, folding: bytes / 8 * 3, open: bytes / 8, finishing: bytes / 4 }
+        Self { in_flight: left / 16, folding: bytes / 16 * 7, open: bytes / 8, finishing: bytes / 4 }
+    }
+
+    /// How many threads fold without getting into each other's way: fewer of them are faster than more that spill.
+    pub fn threads(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.folding / LEAST_FOLDING).unwrap_or(NonZeroUsize::MIN)
     }
 }
 
@@ -109,6 +119,12 @@ pub fn keep_within(limit: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fewer_threads_fold_where_memory_is_scarce() {
+        let threads = |limit: u64| Shares::of(limit << 20, 0).threads().get();
+        assert_eq!([0, 16, 64, 128, 256].map(threads), [1, 1, 1, 4, 8]);
+    }
 
     #[test]
     fn the_smallest_limit_around_a_group_counts() {

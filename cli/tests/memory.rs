@@ -133,10 +133,10 @@ fn one_enormous_label_takes_a_multiple_of_itself() {
 }
 
 /// Of 300 thousand groups.
-const GROUPS_MIB: u64 = 29;
+const GROUPS_MIB: u64 = 26;
 /// Of a row group of 480 thousand rows.
 const ROW_GROUP_MIB: u64 = 26;
 /// Of 2,000 files.
 const FOOTERS_MIB: u64 = 33;
 /// Of a label of 16 MiB.
-const LABEL_MIB: u64 = 110;
+const LABEL_MIB: u64 = 93;

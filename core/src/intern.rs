@@ -105,6 +105,12 @@ impl Interner {
         self.text.truncate(self.ends.last().copied().unwrap_or_default());
     }
 
+    /// Gives back what is in reserve for texts that will not come.
+    pub fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     /// How many texts there are.
     pub fn len(&self) -> usize {
         self.ends.len()

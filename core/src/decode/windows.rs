@@ -72,12 +72,14 @@ impl WindowedDecoder {
         let all: u64 = read.iter().map(|&column| length(group.column(column))).sum();
         // Not as usize, which a browser's is too small for: a lie must not wrap around to the truth.
         let rows = group.num_rows().max(0) as u64;
+        // When the next window comes, up to half of the last one is still held.
+        let window = memory / 3 * 2;
         let columns: Vec<Column> = read
             .iter()
             .map(|&column| {
                 let chunk = group.column(column);
-                let share = u128::from(memory) * u128::from(length(chunk)) / u128::from(all.max(1));
-                Column::new(chunk, u64::try_from(share).unwrap_or(u64::MAX).max(memory / LEAST).max(HEADER))
+                let share = u128::from(window) * u128::from(length(chunk)) / u128::from(all.max(1));
+                Column::new(chunk, u64::try_from(share).unwrap_or(u64::MAX).max(window / LEAST).max(HEADER))
             })
             .collect();
         let held = read.iter().copied().zip(columns.iter().map(|column| column.held.clone())).collect();

@@ -68,6 +68,7 @@ impl DayState {
             volumes,
             policy: policy.clone(),
         };
+        summary.names.shrink();
         let mut nodes = unallocated::Nodes::default();
         for block in summary.pods.blocks(&summary.names)? {
             summary.pod_rows += nodes.add(&block?, policy)?;

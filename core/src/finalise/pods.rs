@@ -79,6 +79,7 @@ pub(super) fn group(state: &mut DayState, joins: &mut Joins<'_>, fanned_out: &mu
             into.resource_id = names.max(into.resource_id, sums.resource_id);
         }
     }
+    drop(usage);
     let order = sorted(names, &groups, [true; 3]);
     let groups = order.into_iter().map(|group| (groups.key(group), groups.value(group)));
     Ok(Pods::Held(Box::new(Finished::of(groups))))

@@ -119,7 +119,8 @@ impl Folder {
         Ok(())
     }
 
-    /// What is only remembered to save work goes first.
+    /// What is only remembered to save work goes first, and groups only where there is hardly room beside them: the same
+    /// ones come again with the next hour of the data.
     fn keep_within(&mut self) -> Result<()> {
         let Some(spill) = self.spill.clone() else { return Ok(()) };
         if self.memory_size() <= spill.bytes {
@@ -128,7 +129,7 @@ impl Folder {
         self.memo = Memo::default();
         self.end_series()?;
         self.claims.clear();
-        if self.memory_size() > spill.bytes / 2 {
+        if self.memory_size() > spill.bytes / 4 * 3 {
             for state in self.days.values_mut() {
                 state.spill(&spill)?;
             }
