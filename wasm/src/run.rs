@@ -216,9 +216,12 @@ impl Session {
 
     /// A row group is folded, or as much of it as a first look takes.
     fn complete(&mut self) -> Result<(), Told> {
-        let (Some(current), Some(work)) = (self.current.take(), &mut self.work) else { return Ok(()) };
-        let Current { unit, folder, .. } = current;
-        let state = folder.end().take();
+        let Some(Current { unit, folder, .. }) = self.current.take() else { return Ok(()) };
+        let state = match folder.end().take() {
+            Ok(state) => state,
+            Err(error) => return self.reject(unit, error.into()),
+        };
+        let Some(work) = &mut self.work else { return Ok(()) };
         let whole = match &mut work.goal {
             Goal::Days(schedule) => match schedule.complete(std::slice::from_ref(&unit), state) {
                 Ok(whole) => whole,
