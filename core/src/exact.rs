@@ -309,6 +309,15 @@ mod tests {
         }
 
         #[test]
+        fn so_often_at_once_is_one_after_the_other(value in values(), times in 0u32..5000) {
+            let mut at_once = sum(&[1.5]);
+            prop_assert!(at_once.add_times(value, times));
+            let mut one_by_one = sum(&[1.5]);
+            (0..times).for_each(|_| assert!(one_by_one.add(value)));
+            prop_assert_eq!(at_once, one_by_one);
+        }
+
+        #[test]
         fn one_value_on_the_grid_comes_back_as_it_was(value in values()) {
             if value.abs() >= 2f64.powi(-27) {
                 prop_assert_eq!(sum(&[value]).to_f64(), value);
