@@ -310,6 +310,7 @@ mod tests {
 
         #[test]
         fn so_often_at_once_is_one_after_the_other(value in values(), times in 0u32..5000) {
+            prop_assume!(value.abs() < 2f64.powi(97)); // so often larger ones are no sum any more
             let mut at_once = sum(&[1.5]);
             prop_assert!(at_once.add_times(value, times));
             let mut one_by_one = sum(&[1.5]);
