@@ -1,7 +1,7 @@
 //! The architecture as a test: which module may use which, which crate may use which, and what core never holds.
 //!
 //! ```text
-//! drive > finalise, fold, decode > state, rows > schema > labels, like, intern, exact > port > lookups, day > error > send
+//! drive > finalise, fold, decode > state > port > rows > schema > labels, like, intern, exact > lookups, day > error > send
 //! cli, tests > io-s3, io-postgres > core < wasm        tests > fuzz > core
 //! ```
 //!
@@ -18,7 +18,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("error", &["send"]),
     ("day", &["error"]),
     ("lookups", &["day", "error"]),
-    ("port", &["day", "error", "send"]),
+    ("port", &["day", "error", "rows", "send"]),
     ("exact", &["error"]),
     ("intern", &["error"]),
     ("like", &["error", "lookups"]),

@@ -23,9 +23,9 @@ use crate::reading::Reading;
 use crate::report::{DayFacts, Report};
 
 /// Bytes of a file that are held: a row group of ordinary size is read at once, a larger one by and by.
-const HELD: u64 = 8 * 1024 * 1024;
+const HELD: u64 = 12 * 1024 * 1024;
 /// For a first look, which ends before the first row group does.
-const HELD_FIRST: u64 = 1024 * 1024;
+const HELD_FIRST: u64 = 1536 * 1024;
 
 /// Everything between `new Run()` and the last day.
 #[derive(Debug)]
