@@ -10,7 +10,7 @@ use crate::schema::{ANOMALY, CAPACITY_NUMBERS, FactKind, NO_ID, NumberColumn, PO
 use crate::state::{DayState, PodSums, RowCounts, Table};
 
 /// Positions in [`POD_METRICS`] of usage, request and effective usage, for CPU and for memory.
-const EFFECTIVE: [[usize; 3]; 2] = [[0, 1, 2], [4, 5, 6]];
+pub(super) const EFFECTIVE: [[usize; 3]; 2] = [[0, 1, 2], [4, 5, 6]];
 
 /// Whether one of the nine checked columns is absurd (SPEC 1.6); cores and effective usage are not checked.
 pub(super) fn is_anomalous(view: &PodView, row: usize) -> bool {
@@ -175,11 +175,10 @@ impl<'a> Ordinary<'a> {
         let metrics =
             [value(0), value(1), effective(0), value(3), value(4), value(5), effective(1), value(7)];
         let node = [self.capacity[0][row], self.capacity[1][row]];
-        if run.add(metrics, node, usage)? {
-            return Ok(());
+        match run.add(metrics, node, usage)? {
+            Some(metric) => Err(refuse_number(context, row, POD_METRICS[metric], metrics[metric])),
+            None => Ok(()),
         }
-        // None of them is odd, so that any of them may have been the one.
-        Err(refuse_number(context, row, POD_METRICS[0], metrics[0]))
     }
 }
 

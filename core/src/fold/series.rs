@@ -9,6 +9,7 @@
 
 use arrow::array::ArrayRef;
 
+use super::pod::EFFECTIVE;
 use crate::error::{Error, Result};
 use crate::exact::ExactSum;
 use crate::intern::Sym;
@@ -130,25 +131,22 @@ pub(super) struct Run {
     used: [ExactSum; 2],
 }
 
-/// Positions in [`POD_METRICS`](crate::schema::POD_METRICS) of usage, of what a run repeats first, and of effective
-/// usage.
-const USED: [usize; 2] = [0, 4];
+/// Positions in [`POD_METRICS`](crate::schema::POD_METRICS) of what a run repeats first.
 const REPEATED: [usize; 4] = [1, 3, 5, 7];
-const EFFECTIVE: [usize; 2] = [2, 6];
 
 impl Run {
     fn of(group: Option<u32>) -> Self {
         Self { group, rows: 0, as_requested: [0; 2], same: [0; 6], used: [ExactSum::ZERO; 2] }
     }
 
-    /// Counts a row of eight ordinary metrics. False where a sum overflows.
+    /// Counts a row of eight ordinary metrics; says whose sum overflows, if one does.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
         metrics: [f64; 8],
         node: [f64; 2],
         usage: &mut Table<3, PodSums>,
-    ) -> Result<bool> {
+    ) -> Result<Option<usize>> {
         let same = [
             metrics[1].to_bits(),
             metrics[3].to_bits(),
@@ -162,15 +160,19 @@ impl Run {
             self.same = same;
         }
         self.rows += 1;
-        let mut fits = self.used[0].add(metrics[0]) & self.used[1].add(metrics[4]);
-        for (of, [effective, requested]) in [[2, 1], [6, 5]].into_iter().enumerate() {
+        for (of, [used, requested, effective]) in EFFECTIVE.into_iter().enumerate() {
+            if !self.used[of].add(metrics[used]) {
+                return Ok(Some(used));
+            }
             if metrics[effective].to_bits() == metrics[requested].to_bits() {
                 self.as_requested[of] += 1;
-            } else if let Some(group) = self.group {
-                fits &= usage.value_mut(group as usize).sums[effective].add(metrics[effective]);
+            } else if let Some(group) = self.group
+                && !usage.value_mut(group as usize).sums[effective].add(metrics[effective])
+            {
+                return Ok(Some(effective));
             }
         }
-        Ok(fits)
+        Ok(None)
     }
 
     /// Adds what was repeated.
@@ -187,8 +189,9 @@ impl Run {
         for (metric, value) in REPEATED.into_iter().zip(repeated) {
             fits &= into.sums[metric].add_times(value, rows);
         }
-        for (of, requested) in [repeated[0], repeated[2]].into_iter().enumerate() {
-            fits &= into.sums[EFFECTIVE[of]].add_times(requested, as_requested[of]);
+        let requested = [repeated[0], repeated[2]].into_iter().zip(as_requested);
+        for ([.., effective], (value, rows)) in EFFECTIVE.into_iter().zip(requested) {
+            fits &= into.sums[effective].add_times(value, rows);
         }
         if fits { Ok(()) } else { Err(Error::Overflow { what: "usage of a pod".into() }) }
     }
@@ -197,6 +200,6 @@ impl Run {
         self.settle(usage)?;
         let (Some(group), used) = (self.group, std::mem::take(&mut self.used)) else { return Ok(()) };
         let sums = &mut usage.value_mut(group as usize).sums;
-        USED.into_iter().zip(used).try_for_each(|(metric, used)| sums[metric].merge(&used))
+        EFFECTIVE.into_iter().zip(used).try_for_each(|([metric, ..], used)| sums[metric].merge(&used))
     }
 }
