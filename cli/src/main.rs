@@ -12,6 +12,7 @@ mod job;
 mod logging;
 mod metrics;
 mod output;
+mod processor;
 mod publish;
 mod registry;
 mod report;
@@ -77,6 +78,10 @@ enum ConfigCommand {
 }
 
 fn main() -> ExitCode {
+    if let Some(lacking) = processor::lacks() {
+        logging::remark(&lacking);
+        return ExitCode::FAILURE;
+    }
     daysum::memory::one_arena();
     let Cli { common, command } = Cli::parse();
     let told = |said: String| {

@@ -11,6 +11,8 @@
 
 use std::hash::BuildHasher;
 
+use arrow::array::StringArray;
+use arrow::array::builder::StringBuilder;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
@@ -96,6 +98,15 @@ impl Interner {
     /// The text of a symbol; `None` for NULL.
     pub fn get(&self, sym: Sym) -> Option<&str> {
         (!sym.is_null()).then(|| slice(&self.text, &self.ends, sym.0))
+    }
+
+    /// The texts of symbols as a column.
+    pub(crate) fn column(&self, syms: impl ExactSizeIterator<Item = Sym> + Clone) -> StringArray {
+        let texts = syms.map(|sym| self.get(sym));
+        let bytes = texts.clone().flatten().map(str::len).sum();
+        let mut column = StringBuilder::with_capacity(texts.len(), bytes);
+        texts.for_each(|text| column.append_option(text));
+        column.finish()
     }
 
     /// Forgets every text but the first `len`.

@@ -88,26 +88,21 @@ impl LabelFilter {
     }
 
     /// Merges canonical label sets; where several have a key, the last one wins (SPEC 2.5, 2.7).
-    pub fn merge<'a>(&self, sets: impl IntoIterator<Item = &'a str>) -> String {
-        let sets: Vec<&str> = sets.into_iter().filter(|set| *set != "{}").collect();
-        match sets[..] {
-            [] => return "{}".to_owned(),
-            [only] => return only.to_owned(),
-            _ => {}
-        }
-        // Members are taken as they are spelled.
-        let mut merged: Vec<&str> = vec![""; self.keys.len()];
-        for set in &sets {
-            for (key, member) in scan::members(set) {
-                if let Some(&position) = self.by_spelling.get(key) {
-                    merged[position] = member;
-                }
-            }
+    pub fn merge<const N: usize>(&self, sets: [&str; N]) -> String {
+        let mut given = sets.iter().filter(|set| **set != "{}");
+        if let (only, None) = (given.next(), given.next()) {
+            return (*only.unwrap_or(&"{}")).to_owned();
         }
         let mut out = String::with_capacity(sets.iter().map(|set| set.len()).sum());
-        for member in merged.into_iter().filter(|member| !member.is_empty()) {
-            out.push_str(if out.is_empty() { "{" } else { ", " });
-            out.push_str(member);
+        // Members are taken as they are spelled, and lie in the order of the keys.
+        let known = |(key, member)| Some((*self.by_spelling.get(key)?, member));
+        let mut rests = sets.map(|set| scan::members(set).filter_map(known).peekable());
+        while let Some(next) = rests.iter_mut().filter_map(|rest| rest.peek().map(|(key, _)| *key)).min() {
+            let same = rests.iter_mut().filter_map(|rest| rest.next_if(|(key, _)| *key == next));
+            if let Some((_, member)) = same.last() {
+                out.push_str(if out.is_empty() { "{" } else { ", " });
+                out.push_str(member);
+            }
         }
         out.push('}');
         out

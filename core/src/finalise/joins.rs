@@ -55,17 +55,17 @@ impl<'a> Joins<'a> {
         const NONE: &[Sym] = &[Sym::NULL];
         let nodes = self.nodes.get(&node).map_or(NONE, Vec::as_slice);
         let namespaces = self.namespaces.get(&namespace).map_or(NONE, Vec::as_slice);
-        let mut merge = |sets: &[Sym]| {
-            let merged = self.filter.merge(sets.iter().filter_map(|set| names.get(*set)));
+        let mut merge = |sets: [Sym; 3]| {
+            let merged = self.filter.merge(sets.map(|set| names.get(set).unwrap_or("{}")));
             names.intern(&merged)
         };
         joined.clear();
         for &node_set in nodes {
             for &namespace_set in namespaces {
                 let above = [node_set, namespace_set];
-                let inherited = *self.inherited.entry(above).or_insert_with(|| merge(&above));
+                let inherited = *self.inherited.entry(above).or_insert_with(|| merge([node_set, namespace_set, Sym::NULL]));
                 let sets = [inherited, own[0], own[1]];
-                joined.push(*self.merged.entry(sets).or_insert_with(|| merge(&sets)));
+                joined.push(*self.merged.entry(sets).or_insert_with(|| merge(sets)));
             }
         }
     }

@@ -191,7 +191,7 @@ impl PodBlock<'_> {
 
     fn text(&self, part: usize) -> StringArray {
         let (texts, finished, rows) = self.parts();
-        finished.keys[rows].iter().map(|key| texts.get(key[part])).collect()
+        texts.column(finished.keys[rows].iter().map(|key| key[part]))
     }
 
     /// The labels of its rows.
@@ -217,7 +217,7 @@ impl PodBlock<'_> {
             _ => latest.insert((key[0], policy.categories.matches(texts.get(key[0])).id())).1,
         };
         let slice = |column: &Float64Array| column.slice(rows.start, rows.len());
-        let resource_ids = finished.resource_ids[rows.clone()].iter().map(|id| texts.get(*id)).collect();
+        let resource_ids = texts.column(finished.resource_ids[rows.clone()].iter().copied());
         PodRows {
             namespaces: self.text(0),
             nodes: self.text(1),

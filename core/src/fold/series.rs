@@ -147,32 +147,35 @@ impl Run {
         node: [f64; 2],
         usage: &mut Table<3, PodSums>,
     ) -> Result<Option<usize>> {
-        let same = [
-            metrics[1].to_bits(),
-            metrics[3].to_bits(),
-            metrics[5].to_bits(),
-            metrics[7].to_bits(),
-            node[0].to_bits(),
-            node[1].to_bits(),
-        ];
-        if self.same != same || self.rows == u32::MAX {
+        let [cores, memory_bytes] = node;
+        let same = [metrics[1], metrics[3], metrics[5], metrics[7], cores, memory_bytes].map(f64::to_bits);
+        // Number by number: a comparison of all at once would wait for them to be stored.
+        let differs = (0..same.len()).fold(0, |differs, at| differs | (same[at] ^ self.same[at]));
+        if differs != 0 || self.rows == u32::MAX {
             self.settle(usage)?;
             self.same = same;
         }
         self.rows += 1;
-        for (of, [used, requested, effective]) in EFFECTIVE.into_iter().enumerate() {
-            if !self.used[of].add(metrics[used]) {
-                return Ok(Some(used));
-            }
-            if metrics[effective].to_bits() == metrics[requested].to_bits() {
-                self.as_requested[of] += 1;
-            } else if let Some(group) = self.group
-                && !usage.value_mut(group as usize).sums[effective].add(metrics[effective])
-            {
-                return Ok(Some(effective));
-            }
+        Ok(self.add_used::<0>(&metrics, usage).or_else(|| self.add_used::<1>(&metrics, usage)))
+    }
+
+    /// Adds usage, and effective usage where it is not what was requested.
+    #[inline(always)]
+    fn add_used<const OF: usize>(
+        &mut self,
+        metrics: &[f64; 8],
+        usage: &mut Table<3, PodSums>,
+    ) -> Option<usize> {
+        let [used, requested, effective] = EFFECTIVE[OF];
+        if !self.used[OF].add(metrics[used]) {
+            return Some(used);
         }
-        Ok(None)
+        if metrics[effective].to_bits() == metrics[requested].to_bits() {
+            self.as_requested[OF] += 1;
+            return None;
+        }
+        let sums = &mut usage.value_mut(self.group? as usize).sums;
+        (!sums[effective].add(metrics[effective])).then_some(effective)
     }
 
     /// Adds what was repeated.

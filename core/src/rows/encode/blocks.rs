@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveBuilder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type};
+use arrow::error::ArrowError;
 
 use crate::error::Result;
 use crate::rows::{self, BLOCK_ROWS};
@@ -56,29 +57,31 @@ impl Blocks {
 /// Batches of finished rows as one.
 pub fn concat(batches: &[RecordBatch]) -> Result<RecordBatch> {
     let schema = rows::schema();
-    let columns = (0..schema.fields().len()).map(|column| joined(batches, column)).collect();
-    RecordBatch::try_new(schema, columns).map_err(super::failed)
+    let columns = (0..schema.fields().len()).map(|column| joined(batches, column));
+    let columns: Result<Vec<ArrayRef>, ArrowError> = columns.collect();
+    columns.and_then(|columns| RecordBatch::try_new(schema, columns)).map_err(super::failed)
 }
 
-fn joined(batches: &[RecordBatch], column: usize) -> ArrayRef {
-    let parts = batches.iter().map(|batch| batch.column(column));
-    match rows::schema().field(column).data_type() {
+fn joined(batches: &[RecordBatch], column: usize) -> Result<ArrayRef, ArrowError> {
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let mut parts = batches.iter().map(|batch| batch.column(column));
+    Ok(match rows::schema().field(column).data_type() {
         DataType::Utf8 => {
-            let mut joined = arrow::array::StringBuilder::new();
-            parts.for_each(|part| joined.extend(part.as_string::<i32>()));
-            Arc::new(joined.finish()) as Arc<StringArray>
+            let mut joined = StringBuilder::with_capacity(rows, 0);
+            parts.try_for_each(|part| joined.append_array(part.as_string()))?;
+            Arc::new(joined.finish())
         }
-        DataType::Float64 => {
-            Arc::new(parts.flat_map(|part| part.as_primitive::<Float64Type>()).collect::<Float64Array>())
-        }
-        DataType::Date32 => {
-            Arc::new(parts.flat_map(|part| part.as_primitive::<Date32Type>()).collect::<Date32Array>())
-        }
-        DataType::Int32 => {
-            Arc::new(parts.flat_map(|part| part.as_primitive::<Int32Type>()).collect::<Int32Array>())
-        }
+        DataType::Float64 => numbers::<Float64Type>(parts, rows),
+        DataType::Date32 => numbers::<Date32Type>(parts, rows),
+        DataType::Int32 => numbers::<Int32Type>(parts, rows),
         other => {
             unreachable!("rows::schema has no {other} column")
         }
-    }
+    })
+}
+
+fn numbers<'a, T: ArrowPrimitiveType>(parts: impl Iterator<Item = &'a ArrayRef>, rows: usize) -> ArrayRef {
+    let mut joined = PrimitiveBuilder::<T>::with_capacity(rows);
+    parts.for_each(|part| joined.append_array(part.as_primitive()));
+    Arc::new(joined.finish())
 }
