@@ -21,6 +21,7 @@
 mod jsonb;
 mod scan;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
@@ -51,6 +52,8 @@ pub struct LabelFilter {
     spelled: Vec<String>,
     /// Position by the key's spelling there, between its quotes.
     by_spelling: HashMap<String, usize, RandomState>,
+    /// Whether no key needs escapes.
+    spelled_as_they_are: bool,
     on_malformed: OnMalformed,
 }
 
@@ -65,9 +68,11 @@ impl LabelFilter {
         keys.dedup();
         let index = keys.iter().cloned().enumerate().map(|(position, key)| (key, position)).collect();
         let spelled: Vec<String> = keys.iter().map(|key| jsonb::spelled(key) + ": ").collect();
-        let between_quotes = spelled.iter().map(|key| key[1..key.len() - "\": ".len()].to_owned());
-        let by_spelling = between_quotes.enumerate().map(|(position, key)| (key, position)).collect();
-        Self { keys, index, spelled, by_spelling, on_malformed }
+        let between_quotes = spelled.iter().map(|key| &key[1..key.len() - "\": ".len()]);
+        let spelled_as_they_are = between_quotes.clone().eq(&keys);
+        let by_spelling =
+            between_quotes.enumerate().map(|(position, key)| (key.to_owned(), position)).collect();
+        Self { keys, index, spelled, by_spelling, spelled_as_they_are, on_malformed }
     }
 
     /// The enabled keys, in jsonb order.
@@ -89,23 +94,43 @@ impl LabelFilter {
 
     /// Merges canonical label sets; where several have a key, the last one wins (SPEC 2.5, 2.7).
     pub fn merge<const N: usize>(&self, sets: [&str; N]) -> String {
-        let mut given = sets.iter().filter(|set| **set != "{}");
-        if let (only, None) = (given.next(), given.next()) {
-            return (*only.unwrap_or(&"{}")).to_owned();
-        }
-        let mut out = String::with_capacity(sets.iter().map(|set| set.len()).sum());
-        // Members are taken as they are spelled, and lie in the order of the keys.
-        let known = |(key, member)| Some((*self.by_spelling.get(key)?, member));
-        let mut rests = sets.map(|set| scan::members(set).filter_map(known).peekable());
-        while let Some(next) = rests.iter_mut().filter_map(|rest| rest.peek().map(|(key, _)| *key)).min() {
-            let same = rests.iter_mut().filter_map(|rest| rest.next_if(|(key, _)| *key == next));
-            if let Some((_, member)) = same.last() {
-                out.push_str(if out.is_empty() { "{" } else { ", " });
-                out.push_str(member);
+        let mut given = sets.into_iter().filter(|set| *set != "{}");
+        let first = given.next().unwrap_or("{}").to_owned();
+        given.fold(first, |below, above| self.merge_two(&below, above))
+    }
+
+    /// Members are taken as they are spelled, and lie in the order of their keys.
+    fn merge_two(&self, below: &str, above: &str) -> String {
+        let mut out = String::with_capacity(below.len() + above.len());
+        let (mut below, mut above) = (scan::members(below), scan::members(above));
+        let (mut lower, mut upper) = (below.next(), above.next());
+        loop {
+            let order = match (lower, upper) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((lower, _)), Some((upper, _))) => self.order(lower, upper),
+            };
+            let taken = if order == Ordering::Less { lower } else { upper };
+            if order != Ordering::Greater {
+                lower = below.next();
             }
+            if order != Ordering::Less {
+                upper = above.next();
+            }
+            out.push_str(if out.is_empty() { "{" } else { ", " });
+            out.extend(taken.map(|(_, member)| member));
         }
         out.push('}');
         out
+    }
+
+    /// The order of two keys as they are spelled between their quotes.
+    fn order(&self, left: &str, right: &str) -> Ordering {
+        if self.spelled_as_they_are {
+            return key_order(left, right);
+        }
+        self.by_spelling.get(left).cmp(&self.by_spelling.get(right))
     }
 
     /// The quick path for what koku writes, in which texts are spelled as they will be.

@@ -1,5 +1,7 @@
 //! The quick path for what koku writes: a flat JSON object of strings without escapes.
 
+use memchr::memchr2;
+
 /// Calls `keep` with every key and value of a flat object, in order. False where the text is anything
 /// else, valid or not; then `keep` may have been called, and the full parser decides.
 pub(super) fn flat_object<'a>(text: &'a str, mut keep: impl FnMut(&'a str, &'a str)) -> bool {
@@ -41,7 +43,7 @@ fn closing_quote(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
     loop {
-        at += bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        at += memchr2(b'"', b'\\', &bytes[at..])?;
         if bytes[at] == b'"' {
             return Some(at);
         }
