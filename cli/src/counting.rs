@@ -43,4 +43,8 @@ impl<S: AsRef<dyn Source> + std::fmt::Debug + Send + Sync> Source for Counting<S
             Ok(read)
         })
     }
+
+    fn read_ahead(&self) -> u64 {
+        self.inner.as_ref().read_ahead()
+    }
 }

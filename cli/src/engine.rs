@@ -255,7 +255,8 @@ impl Shared<'_> {
 
     /// Each row group after the other.
     fn read(&self, mut folder: Folder, units: &[Unit]) -> Result<(Folder, PartialState)> {
-        let share = self.options.shares.in_flight / self.options.threads.get() as u64;
+        let of_thread = self.options.shares.in_flight / self.options.threads.get() as u64;
+        let share = of_thread.min(self.source.read_ahead());
         for unit in units {
             let Unit { object, row_group, .. } = unit;
             let _permit = self.in_flight.take(row_group.bytes.min(share));

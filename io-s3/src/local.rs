@@ -105,4 +105,9 @@ impl Source for LocalSource {
             read
         })
     }
+
+    /// What a processor's cache holds: it is decoded before it has left there.
+    fn read_ahead(&self) -> u64 {
+        2 << 20
+    }
 }

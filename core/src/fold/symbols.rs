@@ -221,7 +221,7 @@ struct LabelTexts {
 }
 
 /// Bytes of label texts and sets that are kept before they are forgotten.
-const MAX_TEXTS: usize = 16 << 20;
+const MAX_TEXTS: usize = 6 << 20;
 
 impl LabelTexts {
     fn memory_size(&self) -> usize {

@@ -25,6 +25,12 @@ pub trait Source: Debug + MaybeSend + MaybeSync {
         object: &'a ObjectMeta,
         ranges: &'a [Range<u64>],
     ) -> BoxFuture<'a, Result<Vec<Bytes>>>;
+
+    /// Bytes from which on one large request is no faster than several small ones. Without a bound, because every
+    /// request is a round trip, unless the source is closer than that.
+    fn read_ahead(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// What to list.
