@@ -63,7 +63,10 @@ impl<'a> Joins<'a> {
         for &node_set in nodes {
             for &namespace_set in namespaces {
                 let above = [node_set, namespace_set];
-                let inherited = *self.inherited.entry(above).or_insert_with(|| merge([node_set, namespace_set, Sym::NULL]));
+                let inherited = *self
+                    .inherited
+                    .entry(above)
+                    .or_insert_with(|| merge([node_set, namespace_set, Sym::NULL]));
                 let sets = [inherited, own[0], own[1]];
                 joined.push(*self.merged.entry(sets).or_insert_with(|| merge(sets)));
             }

@@ -101,26 +101,39 @@ fn find_runs(
         let namespace = namespaces.of(row, &mut intern)?;
         let pod = pods.of(row, &mut intern)?;
         let resource = resources.of(row, &mut intern)?;
-        let (number, set) = match view.labels.get(row) {
-            Some(text) => {
-                let number = labels.number(text, |text| parse(context, "pod_labels", text, row))?;
-                (number, labels.set(number, names))
-            }
-            None => (Sym::NULL, names.intern("{}")),
-        };
-        let run = series.of([namespace, node, pod, resource, set], || {
-            // NULL never matches a volume's pod or namespace (SPEC 2.6).
-            if context.config.storage() && !namespace.is_null() && !pod.is_null() {
-                mounts.group([namespace, pod, node, resource]);
-            }
-            // Nothing is summed up for pods on no node (SPEC 2.5).
-            names.get(node).filter(|name| !name.is_empty())?;
-            let group = usage.group([namespace, node, set]);
-            let sums = usage.value_mut(group);
-            sums.resource_id = names.max(sums.resource_id, resource);
-            Some(group as u32)
+        let text = view.labels.get(row);
+        let symbols = Ids::new(namespace.0 as i32, node.0 as i32, resource.0 as i32, NO_ID);
+        let known = series.met(pod, symbols, |latest| match text {
+            Some(text) => labels.is(latest, text),
+            None => latest.is_null(),
         });
-        series.bind(columns, labels.generation()); // label texts can have been forgotten meanwhile
+        let (number, run) = match known {
+            Some(known) => known,
+            None => {
+                let (number, set) = match text {
+                    Some(text) => {
+                        let number = labels.number(text, |text| parse(context, "pod_labels", text, row))?;
+                        (number, labels.set(number, names))
+                    }
+                    None => (Sym::NULL, names.intern("{}")),
+                };
+                let run = series.of([namespace, node, pod, resource, set], || {
+                    // NULL never matches a volume's pod or namespace (SPEC 2.6).
+                    if context.config.storage() && !namespace.is_null() && !pod.is_null() {
+                        mounts.group([namespace, pod, node, resource]);
+                    }
+                    // Nothing is summed up for pods on no node (SPEC 2.5).
+                    names.get(node).filter(|name| !name.is_empty())?;
+                    let group = usage.group([namespace, node, set]);
+                    let sums = usage.value_mut(group);
+                    sums.resource_id = names.max(sums.resource_id, resource);
+                    Some(group as u32)
+                });
+                series.bind(columns, labels.generation()); // label texts can have been forgotten meanwhile
+                series.meet(pod, symbols, number, run);
+                (number, run)
+            }
+        };
         series.remember(pod_ids[row], ids, number, run);
         runs.push(run);
     }

@@ -22,15 +22,17 @@ pub(super) struct Series {
     known: Table<5, Member>,
     /// By combination.
     runs: Vec<Run>,
-    /// By a pod's id, what it had last.
+    /// By a pod's symbol, what it had last, in symbols.
+    by_pod: Vec<Latest>,
+    /// By a pod's id, the same in ids: for as long as dictionaries last.
     latest: Vec<Latest>,
     /// Whose keys the ids are.
     dictionaries: [Option<ArrayRef>; 4],
     generation: u32,
 }
 
-/// What tells the rows of a pod apart: ids of namespace, node, resource and labels. Labels without a dictionary have
-/// none, but the number of their text.
+/// What tells the rows of a pod apart: ids, or symbols, of namespace, node, resource and labels. Labels without a
+/// dictionary have none, but the number of their text.
 #[derive(Debug, Clone, Copy)]
 struct Latest {
     ids: Ids,
@@ -38,7 +40,7 @@ struct Latest {
     run: u32,
 }
 
-/// Ids of a row, packed: namespace and node, resource and labels.
+/// Ids, or symbols, of a row, packed: namespace and node, resource and labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ids(u64, u64);
 
@@ -62,6 +64,9 @@ impl Series {
             (None, None) => true,
             _ => false,
         });
+        if generation != self.generation {
+            self.by_pod.clear();
+        }
         if !same || generation != self.generation {
             self.latest.clear();
             self.dictionaries = now.map(|dictionary| dictionary.cloned());
@@ -72,17 +77,27 @@ impl Series {
     /// The run of a pod's row, where its ids, and its labels as `has_labels` tells, are those of its row before.
     #[inline(always)]
     pub(super) fn again(&self, pod: i32, ids: Ids, has_labels: impl FnOnce(Sym) -> bool) -> Option<u32> {
-        let latest = self.latest.get(slot(pod))?;
-        (latest.ids == ids && has_labels(latest.labels)).then_some(latest.run)
+        again(&self.latest, pod, ids, has_labels).map(|latest| latest.run)
     }
 
     /// Remembers the run of a pod's row.
     pub(super) fn remember(&mut self, pod: i32, ids: Ids, labels: Sym, run: u32) {
-        let slot = slot(pod);
-        if slot >= self.latest.len() {
-            self.latest.resize(slot + 1, NOTHING);
-        }
-        self.latest[slot] = Latest { ids, labels, run };
+        remember(&mut self.latest, pod, Latest { ids, labels, run });
+    }
+
+    /// The labels' number and the run of a pod that other dictionaries knew: by symbols, as [`again`](Self::again).
+    pub(super) fn met(
+        &self,
+        pod: Sym,
+        symbols: Ids,
+        has_labels: impl FnOnce(Sym) -> bool,
+    ) -> Option<(Sym, u32)> {
+        again(&self.by_pod, pod.0 as i32, symbols, has_labels).map(|latest| (latest.labels, latest.run))
+    }
+
+    /// Remembers them.
+    pub(super) fn meet(&mut self, pod: Sym, symbols: Ids, labels: Sym, run: u32) {
+        remember(&mut self.by_pod, pod.0 as i32, Latest { ids: symbols, labels, run });
     }
 
     /// The run of a combination; `group` finds its usage group where it is new.
@@ -107,8 +122,21 @@ impl Series {
     pub(super) fn memory_size(&self) -> usize {
         self.known.memory_size()
             + self.runs.capacity() * size_of::<Run>()
-            + self.latest.capacity() * size_of::<Latest>()
+            + (self.latest.capacity() + self.by_pod.capacity()) * size_of::<Latest>()
     }
+}
+
+#[inline(always)]
+fn again(latest: &[Latest], pod: i32, ids: Ids, has_labels: impl FnOnce(Sym) -> bool) -> Option<&Latest> {
+    latest.get(slot(pod)).filter(|latest| latest.ids == ids && has_labels(latest.labels))
+}
+
+fn remember(latest: &mut Vec<Latest>, pod: i32, now: Latest) {
+    let slot = slot(pod);
+    if slot >= latest.len() {
+        latest.resize(slot + 1, NOTHING);
+    }
+    latest[slot] = now;
 }
 
 /// NULL comes first.
