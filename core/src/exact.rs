@@ -147,23 +147,14 @@ impl ExactSum {
 
     /// The nearest double, ties to even. Never -0.0.
     pub fn to_f64(&self) -> f64 {
-        let (negative, magnitude) = self.magnitude();
-        let Some(top) = (0..3).rev().find(|&limb| magnitude[limb] != 0) else { return 0.0 };
-        let bits = (top as u64 + 1) * 64 - u64::from(magnitude[top].leading_zeros());
-        let below = bits.saturating_sub(u64::from(MANTISSA_BITS) + 1);
-        // 64 bits from `below` up, with everything under them gathered into a sticky bit.
-        let (limb, shift) = ((below / 64) as usize, below % 64);
-        let mut window = magnitude[limb] >> shift;
-        if shift > 0 && limb < 2 {
-            window |= magnitude[limb + 1] << (64 - shift);
-        }
-        let dropped = bit(&magnitude, below.wrapping_sub(1));
-        let sticky = below > 1 && has_bits_below(&magnitude, below - 1);
-        if dropped && (sticky || window & 1 == 1) {
-            window += 1;
-        }
-        // Both factors are exact: 53 bits and a power of two far from the ends of the range.
-        let value = window as f64 * power_of_two(below as i32 - 80);
+        let (negative, [low, middle, high]) = self.magnitude();
+        let wide = |high: u64, low: u64| u128::from(high) << 64 | u128::from(low);
+        // Both factors are exact but for the rounding: a power of two is far from the ends of the range.
+        let value = match high {
+            0 => wide(middle, low) as f64 * power_of_two(-80),
+            // Far below what is rounded, one bit tells whether there is anything more.
+            _ => wide(high, middle | u64::from(low != 0)) as f64 * power_of_two(-16),
+        };
         if negative { -value } else { value }
     }
 
@@ -214,16 +205,7 @@ fn shift_right_half_even(value: u64, by: u64) -> u64 {
     kept + u64::from(rest > half || (rest == half && kept & 1 == 1))
 }
 
-fn bit(limbs: &[u64; 3], position: u64) -> bool {
-    limbs.get((position / 64) as usize).is_some_and(|limb| limb >> (position % 64) & 1 == 1)
-}
-
-fn has_bits_below(limbs: &[u64; 3], position: u64) -> bool {
-    let (limb, shift) = ((position / 64) as usize, position % 64);
-    limbs[..limb].iter().any(|limb| *limb != 0) || limbs[limb] & ((1 << shift) - 1) != 0
-}
-
-fn power_of_two(exponent: i32) -> f64 {
+const fn power_of_two(exponent: i32) -> f64 {
     f64::from_bits(((1023 + exponent) as u64) << MANTISSA_BITS)
 }
 
@@ -373,6 +355,15 @@ mod tests {
         assert_eq!(sum(&[0.0, -0.0, f64::MIN_POSITIVE, 5e-324, 1e-30]), ExactSum::ZERO);
         assert_eq!(ExactSum::ZERO.to_f64().to_bits(), 0);
         assert_eq!(sum(&[1.0, -1.0]).to_f64().to_bits(), 0);
+    }
+
+    #[test]
+    fn the_lowest_bit_decides_a_tie() {
+        let (large, half, lowest) = (2f64.powi(60), 2f64.powi(7), 2f64.powi(-80));
+        assert_eq!(sum(&[large, half]).to_f64(), large, "to even");
+        assert_eq!(sum(&[large, half, lowest]).to_f64(), large + 2.0 * half);
+        assert_eq!(sum(&[large, half, -lowest]).to_f64(), large);
+        assert_eq!(sum(&[-large, -half, -lowest]).to_f64(), -large - 2.0 * half);
     }
 
     #[test]

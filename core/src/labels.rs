@@ -21,6 +21,7 @@
 mod jsonb;
 mod scan;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -95,8 +96,8 @@ impl LabelFilter {
     /// Merges canonical label sets; where several have a key, the last one wins (SPEC 2.5, 2.7).
     pub fn merge<const N: usize>(&self, sets: [&str; N]) -> String {
         let mut given = sets.into_iter().filter(|set| *set != "{}");
-        let first = given.next().unwrap_or("{}").to_owned();
-        given.fold(first, |below, above| self.merge_two(&below, above))
+        let first = Cow::Borrowed(given.next().unwrap_or("{}"));
+        given.fold(first, |below, above| Cow::Owned(self.merge_two(&below, above))).into_owned()
     }
 
     /// Members are taken as they are spelled, and lie in the order of their keys.
