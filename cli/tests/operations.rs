@@ -254,6 +254,22 @@ fn days_before_since_are_left_alone() {
     DAYSUM.ends(2, &["run", "x", "--since", "yesterday"]);
 }
 
+#[test]
+fn a_clock_that_goes_back_hides_no_change() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let computed = || days(&bench.run(0, &["--output", text(&output)]), "days");
+    assert_eq!(computed().len(), 2);
+    let pods = File::options().append(true).open(bench.file(&["pod_usage_line_items_daily", "2025-11-02"]));
+    let pods = pods.expect("it is there");
+    let (century, now) = (Duration::from_secs(36_500 * 86_400), SystemTime::now());
+    for time in [SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH - century / 2, now + century, now] {
+        pods.set_modified(time).expect("times can be set");
+        assert_eq!(computed(), ["2025-11-02"], "{time:?}");
+        assert!(computed().is_empty(), "{time:?}");
+    }
+}
+
 /// Overwrites the data of a file, or brings it back, so that a listing cannot tell: same file, same size, same time.
 fn overwrite_in_secret(path: &Path, content: &[u8]) {
     let written = fs::metadata(path).and_then(|file| file.modified()).expect("it is there");
