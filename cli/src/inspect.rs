@@ -91,8 +91,9 @@ fn inspect(file: &Path) -> Result<Inspected> {
     let days = groups.iter().filter_map(|group| group.days);
     let distinct =
         kind.map_or_else(|| Ok(BTreeMap::new()), |kind| distinct(&source, &object, &footer, kind))?;
+    let metadata = footer.metadata()?;
     let columns = footer.schema().fields().iter().enumerate().map(|(at, field)| {
-        let bytes = footer.metadata().row_groups().iter().map(|group| group.column(at).compressed_size());
+        let bytes = metadata.row_groups().iter().map(|group| group.column(at).compressed_size());
         Column {
             name: field.name().clone(),
             data_type: field.data_type().to_string(),
@@ -105,8 +106,8 @@ fn inspect(file: &Path) -> Result<Inspected> {
         file: file.to_owned(),
         table: format!("{table:?}"),
         grain: if footer.grain() == Grain::Daily { "daily" } else { "hourly" },
-        rows: footer.metadata().file_metadata().num_rows().max(0) as u64,
-        row_groups: footer.metadata().num_row_groups(),
+        rows: metadata.file_metadata().num_rows().max(0) as u64,
+        row_groups: metadata.num_row_groups(),
         first_day: days.clone().map(|days| days.0).min(),
         last_day: days.map(|days| days.1).max(),
         columns: columns.collect(),

@@ -9,6 +9,7 @@ use daysum::counting::Counting;
 use daysum::engine::Options;
 use daysum::memory::{self, Shares};
 use daysum::spill::SpillFiles;
+use daysum_core::decode::Layouts;
 use daysum_core::drive::{self, Plan, Schedule, Seen};
 use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, SpillStore};
 use daysum_core::{Day, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
@@ -320,11 +321,11 @@ impl Job {
                 (object, footer)
             })
             .buffered(self.reads);
-        let mut files = Vec::new();
+        let (mut files, mut layouts) = (Vec::new(), Layouts::default());
         while let Some((object, footer)) = read.next().await {
             match footer {
                 Err(error) if error.is_retryable() => return Err(error),
-                footer => files.push((object, footer)),
+                footer => files.push((object, footer.map(|footer| layouts.share(footer)))),
             }
         }
         drive::plan(files, &self.lookups)

@@ -9,6 +9,7 @@
 //! run meets it again, and says so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
@@ -67,9 +68,10 @@ async fn gather(
     let unreadable = |error: &dyn std::fmt::Display| {
         Error::port("source", format!("read {}", object.meta.key), false, error.to_string())
     };
-    let metadata =
-        ArrowReaderMetadata::try_new(object.footer.metadata().clone(), ArrowReaderOptions::default())
-            .map_err(|error| unreadable(&error))?;
+    let footer = &object.footer;
+    let options = ArrowReaderOptions::new().with_schema(footer.schema().clone());
+    let metadata = ArrowReaderMetadata::try_new(Arc::new(footer.metadata()?), options)
+        .map_err(|error| unreadable(&error))?;
     let roots = metadata.parquet_schema().root_schema().get_fields();
     let wanted = (0..roots.len()).filter(|root| columns.contains(&roots[*root].name()));
     let projection = ProjectionMask::roots(metadata.parquet_schema(), wanted);
@@ -238,8 +240,6 @@ fn text(column: &Option<StringArray>, row: usize) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{ArrayRef, TimestampMillisecondArray};
 
     use super::*;

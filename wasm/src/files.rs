@@ -1,6 +1,6 @@
 //! The files of a run, before any row is read: footers one after the other, then the plan.
 
-use daysum_core::decode::{Footer, FooterDecoder, FooterStep};
+use daysum_core::decode::{Footer, FooterDecoder, FooterStep, Layouts};
 use daysum_core::drive::{Plan, plan};
 use daysum_core::port::ObjectMeta;
 use daysum_core::schema::FactKind;
@@ -30,6 +30,7 @@ pub(crate) struct Files {
     found: Vec<CoreResult<Footer>>,
     refused: Vec<Option<Told>>,
     decoder: Option<FooterDecoder>,
+    layouts: Layouts,
 }
 
 impl Files {
@@ -83,7 +84,7 @@ impl Files {
         };
         match step {
             Ok(FooterStep::Need(ranges)) => return FilesStep::Read(Reading::new(ranges)),
-            Ok(FooterStep::Done(footer)) => self.found.push(Ok(*footer)),
+            Ok(FooterStep::Done(footer)) => self.found.push(Ok(self.layouts.share(*footer))),
             Err(error) => self.found.push(Err(error)),
         }
         self.decoder = None;

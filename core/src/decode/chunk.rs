@@ -38,12 +38,9 @@ impl ChunkDecoder {
     pub fn new(footer: &Footer, kind: FactKind, row_group: u32, batch_rows: usize) -> Result<Self> {
         kind.check(footer.object(), footer.schema())?;
         let at = Location::object(footer.object().clone()).row_group(row_group);
-        let projection = ProjectionMask::roots(
-            footer.metadata().file_metadata().schema_descr(),
-            footer.read_columns(kind),
-        );
-        let inner = ParquetPushDecoderBuilder::new_with_metadata(footer.reader(row_group)?)
-            .with_row_groups(vec![row_group as usize])
+        let reader = footer.reader(row_group)?;
+        let projection = ProjectionMask::leaves(reader.parquet_schema(), footer.read_columns(kind));
+        let inner = ParquetPushDecoderBuilder::new_with_metadata(reader)
             .with_projection(projection)
             .with_batch_size(batch_rows.max(1))
             .build()

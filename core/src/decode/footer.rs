@@ -10,10 +10,13 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{LogicalType, TimeUnit};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, RowGroupMetaData,
+    ColumnChunkMetaData, FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder,
+    RowGroupMetaData,
 };
 use parquet::file::statistics::Statistics;
 
+use super::layout::Layout;
+use super::packed::PackedColumns;
 use super::unreadable;
 use crate::day::Day;
 use crate::error::{Error, Location, Result};
@@ -79,14 +82,25 @@ impl FooterDecoder {
         self.inner.push_ranges(ranges, bytes).map_err(|error| self.unreadable(&error))
     }
 
+    /// Keeps of the metadata what reading needs: a run holds the footers of all its files at once.
     fn footer(&self, metadata: ParquetMetaData) -> Result<Footer> {
         for (index, group) in metadata.row_groups().iter().enumerate() {
             self.check_ranges(index as u32, group)?;
         }
-        let metadata = Arc::new(metadata);
-        let plain = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new())
+        let plain = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
             .map_err(|error| self.unreadable(&error))?;
-        Ok(Footer { object: self.object.clone(), schema: plain.schema().clone(), metadata })
+        let layout = Layout {
+            schema: Arc::new(Schema::new(plain.schema().fields().clone())),
+            columns: plain.metadata().file_metadata().schema_descr_ptr(),
+        };
+        let start = layout.leaf("interval_start");
+        let group = |group: &RowGroupMetaData| StoredGroup {
+            rows: group.num_rows().max(0) as u64,
+            days: start.and_then(|leaf| days(group.column(leaf))),
+            columns: PackedColumns::new(group.columns()),
+        };
+        let groups = plain.metadata().row_groups().iter().map(group).collect();
+        Ok(Footer { object: self.object.clone(), layout: Arc::new(layout), groups })
     }
 
     /// A lying footer must not send the reader beyond the file, or make it allocate by a made-up count.
@@ -123,12 +137,19 @@ impl FooterDecoder {
     }
 }
 
-/// What a file says about itself.
+/// What a file says about itself, as far as reading it goes.
 #[derive(Debug, Clone)]
 pub struct Footer {
     object: Arc<str>,
-    schema: Arc<Schema>,
-    metadata: Arc<ParquetMetaData>,
+    pub(super) layout: Arc<Layout>,
+    groups: Box<[StoredGroup]>,
+}
+
+#[derive(Debug, Clone)]
+struct StoredGroup {
+    rows: u64,
+    days: Option<(Day, Day)>,
+    columns: PackedColumns,
 }
 
 /// One row group, as the footer describes it.
@@ -150,24 +171,26 @@ impl Footer {
         &self.object
     }
 
-    /// The schema as Arrow sees it.
+    /// The schema as Arrow sees it, without key-value metadata.
     pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+        &self.layout.schema
     }
 
-    /// Everything else that the footer says.
-    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
-        &self.metadata
+    /// All row groups as parquet's readers want to see them: rebuilt from what was kept, so that statistics, indexes and
+    /// key-value metadata are not there. The types are those of [`schema`](Self::schema), which is to be supplied.
+    pub fn metadata(&self) -> Result<ParquetMetaData> {
+        self.rebuilt(0, &self.groups)
     }
 
-    /// Bytes that the footer takes in memory.
+    /// Bytes that the footer takes in memory, beside the schema that it may share with others.
     pub fn memory_size(&self) -> usize {
-        self.metadata.memory_size()
+        let group = |group: &StoredGroup| size_of::<StoredGroup>() + group.columns.memory_size();
+        size_of::<Self>() + self.object.len() + self.groups.iter().map(group).sum::<usize>()
     }
 
     /// The table whose columns it has.
     pub fn table(&self) -> Result<Table> {
-        Table::detect(&self.schema).ok_or_else(|| Error::Schema {
+        Table::detect(self.schema()).ok_or_else(|| Error::Schema {
             at: Box::new(Location::object(self.object.clone())),
             expected: "pod usage, storage usage, node labels or namespace labels".into(),
             found: "none of their columns; VM and GPU tables are not summarised here".into(),
@@ -176,37 +199,38 @@ impl Footer {
 
     /// Whether its rows are hourly.
     pub fn grain(&self) -> Grain {
-        Grain::detect(&self.schema)
+        Grain::detect(self.schema())
     }
 
     /// The row groups, with the bytes that reading them as `kind` fetches.
     pub fn row_groups(&self, kind: FactKind) -> Vec<RowGroup> {
         let read: Vec<usize> = self.read_columns(kind).collect();
-        self.metadata
-            .row_groups()
-            .iter()
-            .enumerate()
+        let bytes = |group: &StoredGroup| {
+            let columns = group.columns.unpack(self.layout.columns.columns());
+            read.iter().map(|&column| columns[column].compressed_size().max(0) as u64).sum()
+        };
+        let groups = self.groups.iter().enumerate();
+        groups
             .map(|(index, group)| RowGroup {
                 index: index as u32,
-                rows: group.num_rows().max(0) as u64,
-                days: self.days(group),
-                bytes: read.iter().map(|&column| group.column(column).compressed_size().max(0) as u64).sum(),
+                rows: group.rows,
+                days: group.days,
+                bytes: bytes(group),
             })
             .collect()
     }
 
-    /// Positions of the columns that `kind` reads.
+    /// Positions of the stored columns that `kind` reads.
     pub(super) fn read_columns(&self, kind: FactKind) -> impl Iterator<Item = usize> + '_ {
-        kind.columns()
-            .iter()
-            .filter_map(|column| self.schema.column_with_name(column.name))
-            .map(|(index, _)| index)
+        kind.columns().iter().filter_map(|column| self.layout.leaf(column.name))
     }
 
-    /// The reader's metadata for a row group: text comes as it lies there, in dictionaries, or as views into its pages
+    /// The reader's metadata for a row group, which is the only one in it: text comes as it lies there, in dictionaries, or as views into its pages
     /// where it outgrew them. A dictionary of such text would have to be made, by hashing every row of it.
     pub(super) fn reader(&self, row_group: u32) -> Result<ArrowReaderMetadata> {
-        let columns = self.metadata.row_group(row_group as usize).columns();
+        let group = std::slice::from_ref(&self.groups[row_group as usize]);
+        let metadata = self.rebuilt(row_group, group)?;
+        let columns = metadata.row_group(0).columns();
         // Columns that are nested or repeated shift the leaves; koku's are neither, and to others either form is right.
         let outgrew = |index: usize| {
             columns.get(index).is_some_and(|column| {
@@ -225,28 +249,48 @@ impl Footer {
             };
             if text { Arc::new(field.as_ref().clone().with_data_type(wanted)) } else { field.clone() }
         };
-        let hint = Schema::new(self.schema.fields().iter().enumerate().map(hinted).collect::<Vec<_>>());
+        let hint = Schema::new(self.schema().fields().iter().enumerate().map(hinted).collect::<Vec<_>>());
         ArrowReaderMetadata::try_new(
-            self.metadata.clone(),
+            Arc::new(metadata),
             ArrowReaderOptions::new().with_schema(Arc::new(hint)),
         )
-        .map_err(|error| unreadable(Location::object(self.object.clone()), &error))
+        .map_err(|error| self.unreadable(&error))
     }
 
-    fn days(&self, group: &RowGroupMetaData) -> Option<(Day, Day)> {
-        let (index, _) = self.schema.column_with_name("interval_start")?;
-        // A column that is nested or repeated shifts the leaves; nothing of koku's is.
-        let column =
-            group.columns().get(index).filter(|column| column.column_path().string() == "interval_start")?;
-        let Some(Statistics::Int64(statistics)) = column.statistics() else { return None };
-        let per_milli = match column.column_descr().logical_type_ref() {
-            Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::MILLIS => 1,
-            Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::MICROS => 1_000,
-            Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::NANOS => 1_000_000,
-            _ => return None,
+    /// The row groups from `first` on.
+    fn rebuilt(&self, first: u32, groups: &[StoredGroup]) -> Result<ParquetMetaData> {
+        let columns = &self.layout.columns;
+        let group = |(index, group): (u32, &StoredGroup)| {
+            RowGroupMetaData::builder(columns.clone())
+                .set_ordinal(index as i32)
+                .set_num_rows(group.rows as i64)
+                .set_column_metadata(group.columns.unpack(columns.columns()))
+                .build()
         };
-        let day = |ticks: &i64| Day::from_millis(ticks.div_euclid(per_milli));
-        let (first, last) = (day(statistics.min_opt()?), day(statistics.max_opt()?));
-        (first <= last).then_some((first, last))
+        let groups = (first..).zip(groups).map(group).collect::<Result<Vec<_>, _>>();
+        let groups = groups.map_err(|error| self.unreadable(&error))?;
+        let rows = groups.iter().map(RowGroupMetaData::num_rows).fold(0, i64::saturating_add);
+        Ok(ParquetMetaData::new(FileMetaData::new(1, rows, None, None, columns.clone(), None), groups))
+    }
+
+    fn unreadable(&self, error: &ParquetError) -> Error {
+        unreadable(Location::object(self.object.clone()), error)
     }
 }
+
+/// First and last day that a column of instants can hold.
+fn days(column: &ColumnChunkMetaData) -> Option<(Day, Day)> {
+    let Some(Statistics::Int64(statistics)) = column.statistics() else { return None };
+    let per_milli = match column.column_descr().logical_type_ref() {
+        Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::MILLIS => 1,
+        Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::MICROS => 1_000,
+        Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::NANOS => 1_000_000,
+        _ => return None,
+    };
+    let day = |ticks: &i64| Day::from_millis(ticks.div_euclid(per_milli));
+    let (first, last) = (day(statistics.min_opt()?), day(statistics.max_opt()?));
+    (first <= last).then_some((first, last))
+}
+
+#[cfg(test)]
+mod tests;

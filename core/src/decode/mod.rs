@@ -30,7 +30,11 @@
 //! ```
 
 mod chunk;
+#[cfg(test)]
+mod conversation;
 mod footer;
+mod layout;
+mod packed;
 mod page_header;
 mod windows;
 
@@ -40,6 +44,7 @@ use parquet::errors::ParquetError;
 
 pub use chunk::{ChunkDecoder, ChunkStep};
 pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
+pub use layout::Layouts;
 pub use windows::WindowedDecoder;
 
 use crate::error::{Error, Location, Result};

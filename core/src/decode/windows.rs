@@ -66,7 +66,8 @@ impl WindowedDecoder {
     ) -> Result<Self> {
         kind.check(footer.object(), footer.schema())?;
         let at = Location::object(footer.object().clone()).row_group(row_group);
-        let group = footer.metadata().row_group(row_group as usize);
+        let reader = footer.reader(row_group)?;
+        let group = reader.metadata().row_group(0);
         let read: Vec<usize> = footer.read_columns(kind).collect();
         let length = |column: &ColumnChunkMetaData| column.byte_range().1;
         let all: u64 = read.iter().map(|&column| length(group.column(column))).sum();
@@ -83,21 +84,14 @@ impl WindowedDecoder {
             })
             .collect();
         let held = read.iter().copied().zip(columns.iter().map(|column| column.held.clone())).collect();
-        let group = Group { metadata: footer.metadata(), row_group: row_group as usize, held };
-        let schema = group.metadata.file_metadata().schema_descr();
-        let mask = ProjectionMask::roots(schema, read);
-        let inner = footer.reader(row_group).and_then(|reader| {
-            parquet_to_arrow_field_levels(schema, mask, Some(reader.schema().fields()))
-                .and_then(|levels| {
-                    ParquetRecordBatchReader::try_new_with_row_groups(
-                        &levels,
-                        &group,
-                        batch_rows.max(1),
-                        None,
-                    )
-                })
-                .map_err(|error| unreadable(at.clone(), &error))
-        })?;
+        let group = Group { metadata: reader.metadata(), held };
+        let schema = reader.parquet_schema();
+        let mask = ProjectionMask::leaves(schema, read);
+        let inner = parquet_to_arrow_field_levels(schema, mask, Some(reader.schema().fields()))
+            .and_then(|levels| {
+                ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, batch_rows.max(1), None)
+            })
+            .map_err(|error| unreadable(at.clone(), &error))?;
         Ok(Self { at, rows, batch_rows: batch_rows.max(1), delivered: 0, columns, inner })
     }
 
@@ -350,27 +344,27 @@ impl Read for Parts {
 
 /// One row group, as parquet's reader wants to see it.
 struct Group<'a> {
+    /// In which it is the only one.
     metadata: &'a ParquetMetaData,
-    row_group: usize,
     /// The columns that are read, by their positions.
     held: Vec<(usize, Arc<Held>)>,
 }
 
 impl RowGroups for Group<'_> {
     fn num_rows(&self) -> usize {
-        self.metadata.row_group(self.row_group).num_rows().max(0) as usize
+        self.metadata.row_group(0).num_rows().max(0) as usize
     }
 
     fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>, ParquetError> {
         let held = self.held.iter().find(|(position, _)| *position == column).map(|(_, held)| held.clone());
         let held = held.ok_or_else(|| ParquetError::General(format!("column {column} is not read")))?;
-        let chunk = self.metadata.row_group(self.row_group).column(column);
+        let chunk = self.metadata.row_group(0).column(column);
         let pages = SerializedPageReader::new(held, chunk, self.num_rows(), None)?;
         Ok(Box::new(Pages(Some(Box::new(pages)))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
-        Box::new(std::iter::once(self.metadata.row_group(self.row_group)))
+        Box::new(std::iter::once(self.metadata.row_group(0)))
     }
 
     fn metadata(&self) -> &ParquetMetaData {

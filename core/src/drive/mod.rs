@@ -31,7 +31,7 @@ pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
 pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
 
-use crate::decode::{ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, WindowedDecoder};
+use crate::decode::{ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, Layouts, WindowedDecoder};
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
 use crate::fold::{ChunkFolder, Folder};
@@ -112,9 +112,9 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
 
 /// The plan of everything below `request`. The first object that cannot be read is the error.
 pub async fn plan_below(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Plan> {
-    let mut files = Vec::new();
+    let (mut files, mut layouts) = (Vec::new(), Layouts::default());
     for object in list(source, request, lookups).await? {
-        let footer = read_footer(source, &object).await?;
+        let footer = layouts.share(read_footer(source, &object).await?);
         files.push((object, Ok(footer)));
     }
     let mut plan = plan(files, lookups)?;

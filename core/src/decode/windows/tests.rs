@@ -8,8 +8,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::{ChunkDecoder, FooterDecoder, FooterStep};
-use crate::port::ObjectMeta;
+use crate::decode::conversation::{at_once, footer, windowed};
 
 /// Node labels: few nodes, labels that are all different, and a column that is not read between them.
 fn file(rows: usize, page_rows: usize, page_bytes: usize, version: WriterVersion) -> Bytes {
@@ -49,67 +48,6 @@ fn file(rows: usize, page_rows: usize, page_bytes: usize, version: WriterVersion
     writer.into_inner().expect("a file").into()
 }
 
-fn footer(file: &Bytes) -> Footer {
-    let object = ObjectMeta { key: "nodes.parquet".into(), size: file.len() as u64, ..ObjectMeta::default() };
-    let mut decoder = FooterDecoder::new(&object).expect("bytes");
-    loop {
-        match decoder.step().expect("a footer") {
-            FooterStep::Need(ranges) => {
-                let bytes = cut(file, &ranges);
-                decoder.supply(ranges, bytes).expect("what was asked for");
-            }
-            FooterStep::Done(footer) => return *footer,
-        }
-    }
-}
-
-fn cut(file: &Bytes, ranges: &[Range<u64>]) -> Vec<Bytes> {
-    ranges.iter().map(|range| file.slice(range.start as usize..range.end as usize)).collect()
-}
-
-/// Every batch, and how many rounds of reads there were.
-fn read(
-    file: &Bytes,
-    mut step: impl FnMut(Option<(Vec<Range<u64>>, Vec<Bytes>)>) -> Result<ChunkStep>,
-) -> (Vec<RecordBatch>, usize) {
-    let (mut batches, mut reads, mut supplied) = (Vec::new(), 0, None);
-    loop {
-        match step(supplied.take()).expect("an honest file") {
-            ChunkStep::Need(ranges) => {
-                reads += 1;
-                let bytes = cut(file, &ranges);
-                supplied = Some((ranges, bytes));
-            }
-            ChunkStep::Batch(batch) => batches.push(batch),
-            ChunkStep::Done => return (batches, reads),
-        }
-    }
-}
-
-fn windowed(file: &Bytes, batch_rows: usize, memory: u64) -> (Vec<RecordBatch>, usize) {
-    let footer = footer(file);
-    let mut decoder =
-        WindowedDecoder::new(&footer, FactKind::NodeLabels, 0, batch_rows, memory).expect("a decoder");
-    read(file, |supplied| {
-        if let Some((_, bytes)) = supplied {
-            decoder.supply(bytes)?;
-        }
-        decoder.step()
-    })
-}
-
-fn at_once(file: &Bytes, batch_rows: usize) -> Vec<RecordBatch> {
-    let footer = footer(file);
-    let mut decoder = ChunkDecoder::new(&footer, FactKind::NodeLabels, 0, batch_rows).expect("a decoder");
-    read(file, |supplied| {
-        if let Some((ranges, bytes)) = supplied {
-            decoder.supply(ranges, bytes)?;
-        }
-        decoder.step()
-    })
-    .0
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -124,20 +62,20 @@ proptest! {
     ) {
         let version = if newer { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 };
         let file = file(rows, page_rows, page_bytes, version);
-        let (batches, _) = windowed(&file, batch_rows, 1);
-        prop_assert_eq!(batches, at_once(&file, batch_rows));
+        let (batches, _) = windowed(&file, 0, batch_rows, 1);
+        prop_assert_eq!(batches, at_once(&file, 0, batch_rows));
     }
 }
 
 #[test]
 fn a_large_row_group_is_read_by_and_by() {
     let file = file(150_000, 1_000, 1 << 20, WriterVersion::PARQUET_1_0);
-    let (batches, reads) = windowed(&file, 1_000, 64 * 1024);
+    let (batches, reads) = windowed(&file, 0, 1_000, 64 * 1024);
     assert!(reads > 1, "{reads} reads");
     let schema = batches[0].schema();
     let rows = |batches: &[RecordBatch]| concat_batches(&schema, batches).expect("one schema").num_rows();
     assert_eq!(rows(&batches), 150_000);
-    assert_eq!(windowed(&file, 1_000, u64::MAX).1, 1, "one that fits is read at once");
+    assert_eq!(windowed(&file, 0, 1_000, u64::MAX).1, 1, "one that fits is read at once");
 }
 
 #[test]
