@@ -82,7 +82,7 @@ fn inspect(file: &Path) -> Result<Inspected> {
         })?
         .len();
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let object = ObjectMeta { key: name, size, ..ObjectMeta::default() };
+    let object = ObjectMeta { key: name.into(), size, ..ObjectMeta::default() };
     let footer = block_on(read_footer(&source, &object))?;
     let table = footer.table()?;
     // As a run reads it where no daily file is there.

@@ -58,7 +58,7 @@ pub(crate) struct Job {
     /// What this run sees, as the next one will want to know it.
     pub(crate) seen: Option<Seen>,
     /// Keys of objects whose footer could be read.
-    pub(crate) readable: BTreeSet<String>,
+    pub(crate) readable: BTreeSet<Arc<str>>,
 }
 
 impl Job {
@@ -194,7 +194,7 @@ impl Job {
     fn allow_pruning(&self, published: &[Published], listed: &[ObjectMeta]) -> Result<()> {
         let listed: BTreeSet<(&str, Option<&str>, u64)> = listed
             .iter()
-            .map(|object| (object.key.as_str(), object.version.as_deref(), object.size))
+            .map(|object| (&*object.key, object.version.as_deref(), object.size))
             .collect();
         let mut inputs = published.iter().flat_map(|day| &day.scope.inputs);
         if self.force

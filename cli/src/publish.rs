@@ -117,10 +117,10 @@ impl Job {
         let skipped = inputs
             .iter()
             .filter(|(day, _)| report.days_unchanged.contains(day) || !self.is_asked(**day))
-            .flat_map(|(_, inputs)| inputs.iter().map(|input| input.key.as_str()));
+            .flat_map(|(_, inputs)| inputs.iter().map(|input| &*input.key));
         let unread: BTreeSet<&str> = bad.chain(skipped).collect();
         let mut read: BTreeSet<&str> =
-            self.readable.iter().map(String::as_str).filter(|key| !unread.contains(key)).collect();
+            self.readable.iter().map(|key| &**key).filter(|key| !unread.contains(key)).collect();
         if report.days_held.is_empty() && self.since.is_none() {
             read.insert(""); // a day that could not be finished has no object
         }
@@ -199,7 +199,7 @@ pub(crate) fn quarantined(
     days: Option<(Day, Day)>,
 ) -> Quarantined {
     Quarantined {
-        object: object.map(|object| object.key.clone()),
+        object: object.map(|object| object.key.to_string()),
         row_group,
         code: error.code(),
         reason: error.to_string(),
@@ -218,8 +218,8 @@ pub(crate) fn entry(
     let days = days.map(|(first, last)| first.through(last).collect());
     QuarantineEntry {
         source_uuid: lookups.source_uuid.to_lowercase(),
-        object: object.map(|object| object.key.clone()).unwrap_or_default(),
-        version: object.and_then(|object| object.version.clone()),
+        object: object.map(|object| object.key.to_string()).unwrap_or_default(),
+        version: object.and_then(|object| object.version.as_deref().map(str::to_owned)),
         code: error.code().to_owned(),
         reason: error.to_string(),
         days: days.unwrap_or_default(),

@@ -139,7 +139,7 @@ impl Cluster {
 
     fn fold(&self, batches: &[RecordBatch]) -> PartialState {
         let pods = self.pods();
-        let chunk = ChunkId { object: pods.meta.key.as_str().into(), version: "".into(), row_group: 0 };
+        let chunk = ChunkId { object: pods.meta.key.clone(), version: "".into(), row_group: 0 };
         let mut chunk =
             Folder::new(self.config.clone()).start(&chunk, pods.kind, pods.partition).expect("once");
         batches.iter().for_each(|batch| chunk.push(batch).expect("sound rows"));

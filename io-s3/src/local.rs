@@ -43,9 +43,9 @@ impl LocalSource {
                 let metadata = entry.metadata().map_err(refuse)?;
                 let relative = path.strip_prefix(&self.root).unwrap_or(&path);
                 found.push(ObjectMeta {
-                    key: relative.to_string_lossy().into_owned(),
+                    key: relative.to_string_lossy().into(),
                     size: metadata.len(),
-                    version: Some(version(&metadata)),
+                    version: Some(version(&metadata).into()),
                     metadata: Default::default(),
                 });
             }
@@ -81,15 +81,15 @@ impl Source for LocalSource {
             let refuse = |error: std::io::Error| {
                 Error::port("source", format!("read {}", object.key), false, Box::new(error))
             };
-            let opened = File::open(self.root.join(&object.key));
+            let opened = File::open(self.root.join(&*object.key));
             let file = opened.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => Error::vanished(object.key.as_str()),
+                ErrorKind::NotFound => Error::vanished(&*object.key),
                 _ => refuse(error),
             })?;
             let is_listed = || {
                 let now = file.metadata().map_err(refuse)?;
                 match &object.version {
-                    Some(listed) if version(&now) != *listed => Err(Error::changed(object.key.as_str())),
+                    Some(listed) if version(&now) != **listed => Err(Error::changed(&*object.key)),
                     _ => Ok(()),
                 }
             };

@@ -81,8 +81,9 @@ impl ObjectStoreSource {
         let answer = answer.map_err(|error| refuse("read", &object.key, error))?;
         // Not every server heeds If-Match, and not every one lists ETags.
         let now = [answer.meta.e_tag.clone(), Some(modified(&answer.meta))];
-        if object.version.is_some() && !now.contains(&object.version) {
-            return Err(Error::changed(object.key.as_str()));
+        let is_it = |listed: &Arc<str>| now.iter().flatten().any(|now| **now == **listed);
+        if !object.version.as_ref().is_none_or(is_it) {
+            return Err(Error::changed(&*object.key));
         }
         let told = answer.range.clone();
         let bytes = answer.bytes().await.map_err(|error| refuse("read", &object.key, error))?;
@@ -110,9 +111,9 @@ impl Source for ObjectStoreSource {
             }
         };
         let listed = found.map_ok(|object| ObjectMeta {
-            key: self.place.key(&object.location).to_owned(),
+            key: self.place.key(&object.location).into(),
             size: object.size,
-            version: Some(object.e_tag.clone().unwrap_or_else(|| modified(&object))),
+            version: Some(object.e_tag.clone().unwrap_or_else(|| modified(&object)).into()),
             metadata: Default::default(),
         });
         if !self.with_metadata {
@@ -169,7 +170,7 @@ fn modified(object: &object_store::ObjectMeta) -> String {
 
 /// The listed ETag, if it is one.
 fn pinned(object: &ObjectMeta) -> Option<String> {
-    object.version.clone().filter(|version| version.ends_with('"'))
+    object.version.as_deref().filter(|version| version.ends_with('"')).map(str::to_owned)
 }
 
 const LIST: &str = "list";

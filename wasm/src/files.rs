@@ -1,5 +1,7 @@
 //! The files of a run, before any row is read: footers one after the other, then the plan.
 
+use std::sync::Arc;
+
 use daysum_core::decode::{Footer, FooterDecoder, FooterStep, Layouts};
 use daysum_core::drive::{Plan, plan};
 use daysum_core::port::ObjectMeta;
@@ -38,7 +40,7 @@ impl Files {
         if name.is_empty() || !(0.0..=9e15).contains(&size) || size.fract() != 0.0 {
             return Err(Told::config(format!("{name:?} of {size} bytes is no file")));
         }
-        if self.metas.iter().any(|meta| meta.key == name) {
+        if self.metas.iter().any(|meta| *meta.key == *name) {
             // Twice the same rows, or two files that no message could tell apart.
             let at = Location::object(name);
             return Err(
@@ -46,9 +48,9 @@ impl Files {
             );
         }
         self.metas.push(ObjectMeta {
-            key: name.to_owned(),
+            key: name.into(),
             size: size as u64,
-            version,
+            version: version.map(Arc::from),
             ..ObjectMeta::default()
         });
         self.refused.push(None);
@@ -61,7 +63,7 @@ impl Files {
     }
 
     pub(crate) fn position(&self, name: &str) -> usize {
-        self.metas.iter().position(|meta| meta.key == name).unwrap_or_default()
+        self.metas.iter().position(|meta| *meta.key == *name).unwrap_or_default()
     }
 
     /// Which file is being read.
@@ -74,7 +76,7 @@ impl Files {
         let file = self.found.len();
         let Some(meta) = self.metas.get(file) else { return FilesStep::Done };
         if let Some(Some(told)) = self.refused.get(file) {
-            let at = Box::new(Location { row_group: told.row_group, ..Location::object(meta.key.as_str()) });
+            let at = Box::new(Location { row_group: told.row_group, ..Location::object(meta.key.clone()) });
             self.found.push(Err(Error::Format { at, reason: told.message.clone() }));
             return FilesStep::Went;
         }
@@ -144,7 +146,7 @@ impl Files {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.metas.iter().map(|meta| meta.key.as_str())
+        self.metas.iter().map(|meta| &*meta.key)
     }
 
     pub(crate) fn plan(&mut self, lookups: &Lookups) -> CoreResult<Plan> {

@@ -194,10 +194,10 @@ impl Session {
     fn begin(&mut self, unit: Unit) -> Result<(), Told> {
         let Some(work) = &self.work else { return Ok(()) };
         let object = &unit.object;
-        let (name, row_group) = (object.meta.key.as_str(), unit.row_group.index);
+        let (name, row_group) = (&*object.meta.key, unit.row_group.index);
         let chunk = ChunkId {
             object: name.into(),
-            version: object.meta.version.as_deref().unwrap_or_default().into(),
+            version: object.meta.version.clone().unwrap_or_default(),
             row_group,
         };
         let folder = Folder::new(work.config.clone()).start(&chunk, object.kind, object.partition)?;
@@ -359,7 +359,7 @@ impl Current {
     }
 
     fn at(&self) -> Location {
-        Location::object(self.unit.object.meta.key.as_str()).row_group(self.unit.row_group.index)
+        Location::object(self.unit.object.meta.key.clone()).row_group(self.unit.row_group.index)
     }
 }
 

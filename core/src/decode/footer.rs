@@ -53,14 +53,14 @@ pub enum FooterStep {
 impl FooterDecoder {
     /// A decoder for the footer of this object.
     pub fn new(object: &ObjectMeta) -> Result<Self> {
-        let at = || Location::object(object.key.as_str());
+        let at = || Location::object(object.key.clone());
         if object.size == 0 {
             return Err(Error::Format { at: Box::new(at()), reason: "the file is empty".into() });
         }
         let inner = ParquetMetaDataPushDecoder::try_new(object.size)
             .map_err(|error| unreadable(at(), &error))?
             .with_page_index_policy(PageIndexPolicy::Skip);
-        Ok(Self { object: object.key.as_str().into(), size: object.size, inner, asked: false })
+        Ok(Self { object: object.key.clone(), size: object.size, inner, asked: false })
     }
 
     /// What to do next.

@@ -55,7 +55,7 @@ mod tests {
     fn object(key: &str, day: &str, hours: &str, manifest: &str) -> ObjectMeta {
         let words = [("reportdatestart", day), ("reportnumhours", hours), ("manifestid", manifest)];
         let metadata = words.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        ObjectMeta { key: key.to_owned(), metadata, ..ObjectMeta::default() }
+        ObjectMeta { key: key.into(), metadata, ..ObjectMeta::default() }
     }
 
     #[test]
@@ -70,9 +70,9 @@ mod tests {
             object("volumes/b", "2025-02-01", "", "99"), // says too little to be compared
             ObjectMeta { key: "pods/f".into(), ..ObjectMeta::default() },
         ]);
-        let keys: Vec<&str> = kept.iter().map(|object| object.key.as_str()).collect();
+        let keys: Vec<&str> = kept.iter().map(|object| &*object.key).collect();
         assert_eq!(keys, ["pods/c", "pods/d", "pods/e", "volumes/a", "volumes/b", "pods/f"]);
         let kept = dedupe(vec![object("a", "d", "1", "x-2"), object("b", "d", "1", "x-1")]);
-        assert_eq!(kept[0].key, "a", "ids that are no numbers compare as text");
+        assert_eq!(&*kept[0].key, "a", "ids that are no numbers compare as text");
     }
 }

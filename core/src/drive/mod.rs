@@ -195,8 +195,8 @@ pub async fn fold_in_windows(
 
 fn start(folder: Folder, object: &PlannedObject, row_group: u32) -> Result<ChunkFolder> {
     let chunk = ChunkId {
-        object: object.meta.key.as_str().into(),
-        version: object.meta.version.as_deref().unwrap_or_default().into(),
+        object: object.meta.key.clone(),
+        version: object.meta.version.clone().unwrap_or_default(),
         row_group,
     };
     folder.start(&chunk, object.kind, object.partition)

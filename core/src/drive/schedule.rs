@@ -35,7 +35,7 @@ impl Unit {
     /// Refuses days that the footer's statistics have left out.
     pub fn check(&self, mut days: impl Iterator<Item = Day>) -> Result<()> {
         let Some(day) = days.find(|day| !(self.days.0..=self.days.1).contains(day)) else { return Ok(()) };
-        let at = Location::object(self.object.meta.key.as_str()).row_group(self.row_group.index);
+        let at = Location::object(self.object.meta.key.clone()).row_group(self.row_group.index);
         Err(Error::Format {
             at: Box::new(at.column("interval_start")),
             reason: format!("the footer's statistics leave out {day}, which the rows hold"),

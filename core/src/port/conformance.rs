@@ -25,7 +25,7 @@ pub async fn source(source: &dyn Source, objects: &[(&str, Bytes)]) {
         objects.iter().map(|(key, bytes)| (*key, bytes.len() as u64)).collect();
     expected.sort_unstable();
     assert_eq!(
-        all.iter().map(|object| (object.key.as_str(), object.size)).collect::<Vec<_>>(),
+        all.iter().map(|object| (&*object.key, object.size)).collect::<Vec<_>>(),
         expected,
         "every object is listed once, with its size"
     );
@@ -39,7 +39,7 @@ pub async fn source(source: &dyn Source, objects: &[(&str, Bytes)]) {
                 "what lies below {folder}"
             );
         }
-        let object = all.iter().find(|object| object.key == *key).expect("it was listed above");
+        let object = all.iter().find(|object| *object.key == **key).expect("it was listed above");
         ranges(source, object, bytes).await;
     }
     assert_eq!(

@@ -46,9 +46,9 @@ impl MemorySource {
 
     fn meta(key: &str, version: u64, content: &Bytes) -> ObjectMeta {
         ObjectMeta {
-            key: key.to_owned(),
+            key: key.into(),
             size: content.len() as u64,
-            version: Some(version.to_string()),
+            version: Some(version.to_string().into()),
             metadata: BTreeMap::new(),
         }
     }
@@ -73,9 +73,9 @@ impl Source for MemorySource {
             let refuse = |reason: &str| Error::port("source", format!("read {}", object.key), false, reason);
             let objects = lock(&self.objects);
             let (version, content) =
-                objects.get(&object.key).ok_or_else(|| Error::vanished(object.key.as_str()))?;
-            if object.version.as_ref().is_some_and(|listed| *listed != version.to_string()) {
-                return Err(Error::changed(object.key.as_str()));
+                objects.get(&*object.key).ok_or_else(|| Error::vanished(&*object.key))?;
+            if object.version.as_ref().is_some_and(|listed| **listed != version.to_string()) {
+                return Err(Error::changed(&*object.key));
             }
             ranges
                 .iter()

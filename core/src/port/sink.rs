@@ -1,6 +1,7 @@
 //! Where finished rows go, one replaceable day at a time.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
@@ -58,9 +59,9 @@ pub struct WriteScope {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InputObject {
     /// Its key.
-    pub key: String,
+    pub key: Arc<str>,
     /// Its ETag or version.
-    pub version: Option<String>,
+    pub version: Option<Arc<str>>,
     /// Its size in bytes.
     pub size: u64,
 }

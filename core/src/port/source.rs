@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -43,12 +44,12 @@ pub struct ListRequest {
 /// One object as the listing saw it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectMeta {
-    /// Key relative to the source's root, `/` between segments.
-    pub key: String,
+    /// Key relative to the source's root, `/` between segments. Whatever tells of the object shares it.
+    pub key: Arc<str>,
     /// Size in bytes.
     pub size: u64,
     /// ETag, version or modification time: changes whenever the content does. `None` if the store has none.
-    pub version: Option<String>,
+    pub version: Option<Arc<str>>,
     /// User metadata such as `reportdatestart` (SPEC 1.2); empty where it was not asked for.
     pub metadata: BTreeMap<String, String>,
 }

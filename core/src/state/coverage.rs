@@ -25,41 +25,55 @@ impl fmt::Display for ChunkId {
     }
 }
 
-/// A set of chunks.
+/// A set of chunks. A run's grows with its files, so it shares their keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Nested", into = "Nested")]
 pub struct Coverage {
-    /// Object, then version, then row groups: sorted, so that equal sets look equal.
-    chunks: BTreeMap<Arc<str>, BTreeMap<Arc<str>, BTreeSet<u32>>>,
+    chunks: BTreeSet<ChunkId>,
+}
+
+/// As it is written: object, then version, then row groups.
+type Nested = BTreeMap<Arc<str>, BTreeMap<Arc<str>, BTreeSet<u32>>>;
+
+impl From<Nested> for Coverage {
+    fn from(nested: Nested) -> Self {
+        let mut chunks = BTreeSet::new();
+        for (object, versions) in &nested {
+            for (version, groups) in versions {
+                let chunk =
+                    |&row_group| ChunkId { object: object.clone(), version: version.clone(), row_group };
+                chunks.extend(groups.iter().map(chunk));
+            }
+        }
+        Self { chunks }
+    }
+}
+
+impl From<Coverage> for Nested {
+    fn from(coverage: Coverage) -> Self {
+        let mut nested = Self::new();
+        for ChunkId { object, version, row_group } in coverage.chunks {
+            nested.entry(object).or_default().entry(version).or_default().insert(row_group);
+        }
+        nested
+    }
 }
 
 impl Coverage {
     /// Adds a chunk; refuses one that is inside already.
     pub fn insert(&mut self, chunk: &ChunkId) -> Result<()> {
-        let groups =
-            self.chunks.entry(chunk.object.clone()).or_default().entry(chunk.version.clone()).or_default();
-        if groups.insert(chunk.row_group) { Ok(()) } else { Err(Error::Overlap { chunk: chunk.to_string() }) }
+        let is_new = self.chunks.insert(chunk.clone());
+        if is_new { Ok(()) } else { Err(Error::Overlap { chunk: chunk.to_string() }) }
     }
 
     /// Whether a chunk is inside.
     pub fn contains(&self, chunk: &ChunkId) -> bool {
-        self.chunks
-            .get(&chunk.object)
-            .and_then(|versions| versions.get(&chunk.version))
-            .is_some_and(|groups| groups.contains(&chunk.row_group))
+        self.chunks.contains(chunk)
     }
 
     /// Every chunk, in order.
-    pub fn iter(&self) -> impl Iterator<Item = ChunkId> + '_ {
-        self.chunks.iter().flat_map(|(object, versions)| {
-            versions.iter().flat_map(move |(version, groups)| {
-                groups.iter().map(move |&row_group| ChunkId {
-                    object: object.clone(),
-                    version: version.clone(),
-                    row_group,
-                })
-            })
-        })
+    pub fn iter(&self) -> impl Iterator<Item = &ChunkId> {
+        self.chunks.iter()
     }
 
     /// Disjoint union; nothing is added where the two share a chunk.
@@ -67,12 +81,7 @@ impl Coverage {
         if let Some(shared) = other.iter().find(|chunk| self.contains(chunk)) {
             return Err(Error::Overlap { chunk: shared.to_string() });
         }
-        for (object, versions) in other.chunks {
-            let ours = self.chunks.entry(object).or_default();
-            for (version, groups) in versions {
-                ours.entry(version).or_default().extend(groups);
-            }
-        }
+        self.chunks.extend(other.chunks);
         Ok(())
     }
 }

@@ -49,8 +49,8 @@ pub(crate) fn scope(date: &str, run: &str) -> WriteScope {
         report_period_id: Some(7),
         day: day(date),
         inputs: vec![InputObject {
-            key: "pod.parquet".to_owned(),
-            version: Some("\"etag\"".to_owned()),
+            key: "pod.parquet".into(),
+            version: Some("\"etag\"".into()),
             size: 9,
         }],
         fingerprint: "f".to_owned(),
