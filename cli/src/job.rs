@@ -192,10 +192,8 @@ impl Job {
     /// Nothing is pruned by a listing that could be that of another place: it must hold an object that some published
     /// day was computed from.
     fn allow_pruning(&self, published: &[Published], listed: &[ObjectMeta]) -> Result<()> {
-        let listed: BTreeSet<(&str, Option<&str>, u64)> = listed
-            .iter()
-            .map(|object| (&*object.key, object.version.as_deref(), object.size))
-            .collect();
+        let listed: BTreeSet<(&str, Option<&str>, u64)> =
+            listed.iter().map(|object| (&*object.key, object.version.as_deref(), object.size)).collect();
         let mut inputs = published.iter().flat_map(|day| &day.scope.inputs);
         if self.force
             || inputs.any(|input| listed.contains(&(&input.key, input.version.as_deref(), input.size)))

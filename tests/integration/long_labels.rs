@@ -57,7 +57,8 @@ fn fixture() -> Fixture {
 fn label_types(file: &InputFile) -> Vec<DataType> {
     let source = MemorySource::default();
     source.insert(file.key.clone(), file.bytes.clone());
-    let object = ObjectMeta { key: file.key.as_str().into(), size: file.bytes.len() as u64, ..ObjectMeta::default() };
+    let object =
+        ObjectMeta { key: file.key.as_str().into(), size: file.bytes.len() as u64, ..ObjectMeta::default() };
     let footer = block_on(drive::read_footer(&source, &object)).expect("a footer");
     let kind = if file.key.contains("pod_usage") { FactKind::PodHourly } else { FactKind::StorageHourly };
     let mut decoder = ChunkDecoder::new(&footer, kind, 0, 512).expect("a row group");

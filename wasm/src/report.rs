@@ -78,8 +78,7 @@ impl DayFacts {
 impl Report {
     pub(crate) fn plan<'a>(&mut self, plan: &Plan, names: impl Iterator<Item = &'a str>, range: (Day, Day)) {
         self.range = Some(range);
-        let read: BTreeMap<_, _> =
-            plan.objects.iter().map(|object| (&*object.meta.key, object)).collect();
+        let read: BTreeMap<_, _> = plan.objects.iter().map(|object| (&*object.meta.key, object)).collect();
         self.files = names
             .map(|name| {
                 let object = read.get(name);

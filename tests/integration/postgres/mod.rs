@@ -48,11 +48,7 @@ pub(crate) fn scope(date: &str, run: &str) -> WriteScope {
         source_uuid: SOURCE.to_owned(),
         report_period_id: Some(7),
         day: day(date),
-        inputs: vec![InputObject {
-            key: "pod.parquet".into(),
-            version: Some("\"etag\"".into()),
-            size: 9,
-        }],
+        inputs: vec![InputObject { key: "pod.parquet".into(), version: Some("\"etag\"".into()), size: 9 }],
         fingerprint: "f".to_owned(),
         run: RunId(run.to_owned()),
     }
