@@ -137,6 +137,6 @@ const GROUPS_MIB: u64 = 26;
 /// Of a row group of 480 thousand rows.
 const ROW_GROUP_MIB: u64 = 26;
 /// Of 2,000 files.
-const FOOTERS_MIB: u64 = 33;
+const FOOTERS_MIB: u64 = 7;
 /// Of a label of 16 MiB.
 const LABEL_MIB: u64 = 93;
