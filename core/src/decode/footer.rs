@@ -225,8 +225,9 @@ impl Footer {
         kind.columns().iter().filter_map(|column| self.layout.leaf(column.name))
     }
 
-    /// The reader's metadata for a row group, which is the only one in it: text comes as it lies there, in dictionaries, or as views into its pages
-    /// where it outgrew them. A dictionary of such text would have to be made, by hashing every row of it.
+    /// The reader's metadata for a row group, which is the only one in it: text comes as it lies there, in dictionaries,
+    /// or as views into its pages where it outgrew them. A dictionary of such text would have to be made, by hashing every
+    /// row of it.
     pub(super) fn reader(&self, row_group: u32) -> Result<ArrowReaderMetadata> {
         let group = std::slice::from_ref(&self.groups[row_group as usize]);
         let metadata = self.rebuilt(row_group, group)?;
