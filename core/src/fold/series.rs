@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! row -> ids of namespace, node, resource, labels -- those this pod had last? -> its run
-//!                                                 -- others?  -> symbols -> combination -> usage group -> a new run
+//!        symbols of them, in other dictionaries   -- those this pod had last? -> its run
+//!                                                 -- others? -> combination -> usage group -> a new run
 //! run -> requests, limits and the node's size, once for as many rows as repeat them -> sums
 //! ```
 
@@ -85,7 +86,8 @@ impl Series {
         remember(&mut self.latest, pod, Latest { ids, labels, run });
     }
 
-    /// The labels' number and the run of a pod that other dictionaries knew: by symbols, as [`again`](Self::again).
+    /// The labels' number and the run of a pod's row, where its symbols are those of its row before: in this dictionary
+    /// the pod may be new.
     pub(super) fn met(
         &self,
         pod: Sym,
@@ -95,7 +97,7 @@ impl Series {
         again(&self.by_pod, pod.0 as i32, symbols, has_labels).map(|latest| (latest.labels, latest.run))
     }
 
-    /// Remembers them.
+    /// Remembers what a pod's symbols led to.
     pub(super) fn meet(&mut self, pod: Sym, symbols: Ids, labels: Sym, run: u32) {
         remember(&mut self.by_pod, pod.0 as i32, Latest { ids: symbols, labels, run });
     }
