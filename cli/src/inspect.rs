@@ -92,8 +92,14 @@ fn inspect(file: &Path) -> Result<Inspected> {
     let distinct =
         kind.map_or_else(|| Ok(BTreeMap::new()), |kind| distinct(&source, &object, &footer, kind))?;
     let metadata = footer.metadata()?;
+    let stored = metadata.file_metadata().schema_descr();
     let columns = footer.schema().fields().iter().enumerate().map(|(at, field)| {
-        let bytes = metadata.row_groups().iter().map(|group| group.column(at).compressed_size());
+        // A nested one is stored as several.
+        let bytes = metadata.row_groups().iter().flat_map(|group| {
+            let leaves = group.columns().iter().enumerate();
+            let of_field = leaves.filter(move |(leaf, _)| stored.get_column_root_idx(*leaf) == at);
+            of_field.map(|(_, column)| column.compressed_size())
+        });
         Column {
             name: field.name().clone(),
             data_type: field.data_type().to_string(),
@@ -182,4 +188,41 @@ fn text(inspected: &Inspected) -> String {
         inspected.rows,
         inspected.row_groups
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, StringArray, StructArray, TimestampMillisecondArray};
+    use arrow::datatypes::{DataType, Field};
+    use arrow::record_batch::RecordBatch;
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    #[test]
+    fn a_nested_column_is_counted_with_what_is_stored_of_it() {
+        let texts = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; 10])) };
+        let field = |name: &str| Arc::new(Field::new(name, DataType::Utf8, true));
+        let nested = StructArray::from(vec![(field("a"), texts("a")), (field("b"), texts(&"b".repeat(500)))]);
+        let batch = RecordBatch::try_from_iter([
+            ("nested", Arc::new(nested) as ArrayRef),
+            ("interval_start", Arc::new(TimestampMillisecondArray::from(vec![86_400_000; 10]))),
+            ("node", texts("node")),
+            ("node_labels", texts("{}")),
+        ])
+        .expect("columns of one length");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("nodes.parquet");
+        let file = std::fs::File::create(&path).expect("writable");
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+        writer.write(&batch).expect("rows");
+        let stored = writer.close().expect("a file");
+
+        let found = inspect(&path).expect("node labels");
+        let bytes: Vec<i64> = found.columns.iter().map(|column| column.compressed_bytes).collect();
+        let leaves: Vec<i64> =
+            stored.row_group(0).columns().iter().map(|column| column.compressed_size()).collect();
+        assert_eq!(bytes, [leaves[0] + leaves[1], leaves[2], leaves[3], leaves[4]]);
+        assert_eq!((found.rows, found.first_day), (10, Day::from_ymd(1970, 1, 2)));
+    }
 }
