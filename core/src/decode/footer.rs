@@ -206,8 +206,8 @@ impl Footer {
     pub fn row_groups(&self, kind: FactKind) -> Vec<RowGroup> {
         let read: Vec<usize> = self.read_columns(kind).collect();
         let bytes = |group: &StoredGroup| {
-            let columns = group.columns.unpack(self.layout.columns.columns());
-            read.iter().map(|&column| columns[column].compressed_size().max(0) as u64).sum()
+            let sizes = group.columns.compressed_sizes().enumerate();
+            sizes.filter(|(column, _)| read.contains(column)).map(|(_, size)| size.max(0) as u64).sum()
         };
         let groups = self.groups.iter().enumerate();
         groups
@@ -232,25 +232,24 @@ impl Footer {
         let group = std::slice::from_ref(&self.groups[row_group as usize]);
         let metadata = self.rebuilt(row_group, group)?;
         let columns = metadata.row_group(0).columns();
-        // Columns that are nested or repeated shift the leaves; koku's are neither, and to others either form is right.
-        let outgrew = |index: usize| {
-            columns.get(index).is_some_and(|column| {
-                let keys = column.num_values().saturating_mul(KEY_BYTES);
-                column.uncompressed_size() > DICTIONARY_BYTES.saturating_add(keys)
+        let outgrew = |name: &str| {
+            self.layout.leaf(name).is_some_and(|leaf| {
+                let keys = columns[leaf].num_values().saturating_mul(KEY_BYTES);
+                columns[leaf].uncompressed_size() > DICTIONARY_BYTES.saturating_add(keys)
             })
         };
-        let hinted = |(index, field): (usize, &Arc<Field>)| {
+        let hinted = |field: &Arc<Field>| {
             let text = match field.data_type() {
                 DataType::Dictionary(_, value) => value.is_string(),
                 found => found.is_string(),
             };
-            let wanted = match outgrew(index) {
+            let wanted = match text && outgrew(field.name()) {
                 true => DataType::Utf8View,
                 false => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             };
             if text { Arc::new(field.as_ref().clone().with_data_type(wanted)) } else { field.clone() }
         };
-        let hint = Schema::new(self.schema().fields().iter().enumerate().map(hinted).collect::<Vec<_>>());
+        let hint = Schema::new(self.schema().fields().iter().map(hinted).collect::<Vec<_>>());
         ArrowReaderMetadata::try_new(
             Arc::new(metadata),
             ArrowReaderOptions::new().with_schema(Arc::new(hint)),

@@ -29,34 +29,45 @@ impl PackedColumns {
     pub(super) fn new(columns: &[ColumnChunkMetaData]) -> Self {
         let mut packed = Vec::new();
         for column in columns {
-            let dictionary = column.dictionary_page_offset().map_or(0, |offset| offset.wrapping_add(1));
-            put(&mut packed, dictionary);
-            put(&mut packed, column.data_page_offset());
-            put(&mut packed, column.compressed_size());
-            put(&mut packed, column.uncompressed_size());
-            put(&mut packed, column.num_values());
-            put(&mut packed, column.compression_codec() as i64);
+            let numbers = [
+                column.dictionary_page_offset().map_or(0, |offset| offset.wrapping_add(1)),
+                column.data_page_offset(),
+                column.compressed_size(),
+                column.uncompressed_size(),
+                column.num_values(),
+                column.compression_codec() as i64,
+            ];
+            numbers.into_iter().for_each(|number| put(&mut packed, number));
         }
         Self(packed.into())
     }
 
     /// As parquet has them, without statistics and whatever else no reader of rows looks at.
     pub(super) fn unpack(&self, columns: &[ColumnDescPtr]) -> Vec<ColumnChunkMetaData> {
-        let mut packed = &*self.0;
-        let unpacked = columns.iter().map(|column| {
-            let mut take = || take(&mut packed);
-            let dictionary = take();
+        let column = |(numbers, column): ([i64; 6], &ColumnDescPtr)| {
+            let [dictionary, data, compressed, uncompressed, values, codec] = numbers;
             ColumnChunkMetaData::builder(column.clone())
                 .set_dictionary_page_offset((dictionary != 0).then(|| dictionary.wrapping_sub(1)))
-                .set_data_page_offset(take())
-                .set_total_compressed_size(take())
-                .set_total_uncompressed_size(take())
-                .set_num_values(take())
-                .set_compression_codec(CODECS[take() as usize])
+                .set_data_page_offset(data)
+                .set_total_compressed_size(compressed)
+                .set_total_uncompressed_size(uncompressed)
+                .set_num_values(values)
+                .set_compression_codec(CODECS[codec as usize])
                 .build()
                 .expect("the builder has nothing to refuse")
-        });
-        unpacked.collect()
+        };
+        self.numbers().zip(columns).map(column).collect()
+    }
+
+    /// Bytes of each column as it is stored.
+    pub(super) fn compressed_sizes(&self) -> impl Iterator<Item = i64> {
+        self.numbers().map(|[_, _, compressed, ..]| compressed)
+    }
+
+    /// By column, what was put.
+    fn numbers(&self) -> impl Iterator<Item = [i64; 6]> {
+        let mut packed = &*self.0;
+        std::iter::from_fn(move || (!packed.is_empty()).then(|| std::array::from_fn(|_| take(&mut packed))))
     }
 
     pub(super) fn memory_size(&self) -> usize {
