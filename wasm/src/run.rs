@@ -11,8 +11,7 @@ use std::sync::Arc;
 use daysum_core::decode::{BATCH_ROWS, ChunkStep, WindowedDecoder};
 use daysum_core::drive::{Plan, Schedule, Unit};
 use daysum_core::{
-    ChunkFolder, ChunkId, Day, DayState, DaySummary, FoldConfig, Folder, Location, Lookups, PartialState,
-    Policy,
+    ChunkFolder, Day, DayState, DaySummary, FoldConfig, Folder, Location, Lookups, PartialState, Policy,
 };
 
 use crate::encode::arrow_file;
@@ -193,15 +192,9 @@ impl Session {
 
     fn begin(&mut self, unit: Unit) -> Result<(), Told> {
         let Some(work) = &self.work else { return Ok(()) };
-        let object = &unit.object;
-        let (name, row_group) = (&*object.meta.key, unit.row_group.index);
-        let chunk = ChunkId {
-            object: name.into(),
-            version: object.meta.version.clone().unwrap_or_default(),
-            row_group,
-        };
-        let folder = Folder::new(work.config.clone()).start(&chunk, object.kind, object.partition)?;
-        self.file = self.files.position(name);
+        let (object, row_group) = (&unit.object, unit.row_group.index);
+        let folder = object.start(Folder::new(work.config.clone()), row_group)?;
+        self.file = self.files.position(&object.meta.key);
         // A first look need not decode more than it shows.
         let batch_rows = self.options.row_limit.map_or(BATCH_ROWS, |most| BATCH_ROWS.min(most as usize));
         let held = if self.options.row_limit.is_some() { HELD_FIRST } else { HELD };

@@ -34,10 +34,10 @@ pub use seen::Seen;
 use crate::decode::{ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, Layouts, WindowedDecoder};
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
-use crate::fold::{ChunkFolder, Folder};
+use crate::fold::Folder;
 use crate::lookups::Lookups;
 use crate::port::{ListRequest, ObjectMeta, Source};
-use crate::state::{ChunkId, FoldConfig, FoldOptions, PartialState, RowCounts};
+use crate::state::{FoldConfig, FoldOptions, PartialState, RowCounts};
 
 /// Everything that was asked for, finished.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ pub async fn fold_row_group(
     folder: Folder,
 ) -> Result<Folder> {
     let rows = folder.batch_rows();
-    let mut chunk = start(folder, object, row_group)?;
+    let mut chunk = object.start(folder, row_group)?;
     let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, rows)?;
     loop {
         match decoder.step()? {
@@ -182,7 +182,7 @@ pub async fn fold_in_windows(
     folder: Folder,
 ) -> Result<Folder> {
     let rows = folder.batch_rows();
-    let mut chunk = start(folder, object, row_group)?;
+    let mut chunk = object.start(folder, row_group)?;
     let mut decoder = WindowedDecoder::new(&object.footer, object.kind, row_group, rows, memory)?;
     loop {
         match decoder.step()? {
@@ -191,13 +191,4 @@ pub async fn fold_in_windows(
             ChunkStep::Done => return Ok(chunk.end()),
         }
     }
-}
-
-fn start(folder: Folder, object: &PlannedObject, row_group: u32) -> Result<ChunkFolder> {
-    let chunk = ChunkId {
-        object: object.meta.key.clone(),
-        version: object.meta.version.clone().unwrap_or_default(),
-        row_group,
-    };
-    folder.start(&chunk, object.kind, object.partition)
 }

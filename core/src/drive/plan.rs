@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use crate::day::{Day, Month};
 use crate::decode::Footer;
 use crate::error::{Error, Result};
+use crate::fold::{ChunkFolder, Folder};
 use crate::lookups::Lookups;
 use crate::port::ObjectMeta;
 use crate::schema::{FactKind, Grain, Table};
+use crate::state::ChunkId;
 
 /// What an object's key says, in koku's or the earlier Python's layout.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,6 +72,15 @@ pub struct PlannedObject {
     pub kind: FactKind,
     /// The month whose directory it lies in.
     pub partition: Option<Month>,
+}
+
+impl PlannedObject {
+    /// Starts one of its row groups; one that the folder has inside already is refused.
+    pub fn start(&self, folder: Folder, row_group: u32) -> Result<ChunkFolder> {
+        let version = self.meta.version.clone().unwrap_or_default();
+        let chunk = ChunkId { object: self.meta.key.clone(), version, row_group };
+        folder.start(&chunk, self.kind, self.partition)
+    }
 }
 
 /// An object that cannot be read as one of the tables.
