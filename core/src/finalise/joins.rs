@@ -16,8 +16,7 @@ pub(super) struct Joins<'a> {
     policy: &'a Policy,
     nodes: HashMap<Sym, Vec<Sym>, RandomState>,
     namespaces: HashMap<Sym, Vec<Sym>, RandomState>,
-    /// What every line item of a node and namespace inherits, by their sets.
-    inherited: HashMap<[Sym; 2], Sym, RandomState>,
+    /// By sets, of which the last wins.
     merged: HashMap<[Sym; 3], Sym, RandomState>,
     repeats: HashMap<Sym, u64, RandomState>,
 }
@@ -29,7 +28,6 @@ impl<'a> Joins<'a> {
             policy,
             nodes: by_owner(&state.node_labels),
             namespaces: by_owner(&state.namespace_labels),
-            inherited: HashMap::default(),
             merged: HashMap::default(),
             repeats: HashMap::default(),
         }
@@ -37,7 +35,6 @@ impl<'a> Joins<'a> {
 
     /// Forgets what was found out, before texts that it names are forgotten.
     pub(super) fn forget(&mut self) {
-        self.inherited.clear();
         self.merged.clear();
         self.repeats.clear();
     }
@@ -55,20 +52,18 @@ impl<'a> Joins<'a> {
         const NONE: &[Sym] = &[Sym::NULL];
         let nodes = self.nodes.get(&node).map_or(NONE, Vec::as_slice);
         let namespaces = self.namespaces.get(&namespace).map_or(NONE, Vec::as_slice);
-        let mut merge = |sets: [Sym; 3]| {
-            let merged = self.filter.merge(sets.map(|set| names.get(set).unwrap_or("{}")));
-            names.intern(&merged)
+        let mut merged = |sets: [Sym; 3]| {
+            *self.merged.entry(sets).or_insert_with(|| {
+                let merged = self.filter.merge(sets.map(|set| names.get(set).unwrap_or("{}")));
+                names.intern(&merged)
+            })
         };
         joined.clear();
         for &node_set in nodes {
             for &namespace_set in namespaces {
-                let above = [node_set, namespace_set];
-                let inherited = *self
-                    .inherited
-                    .entry(above)
-                    .or_insert_with(|| merge([node_set, namespace_set, Sym::NULL]));
-                let sets = [inherited, own[0], own[1]];
-                joined.push(*self.merged.entry(sets).or_insert_with(|| merge(sets)));
+                // What every line item of this node and namespace inherits is merged once.
+                let inherited = merged([node_set, namespace_set, Sym::NULL]);
+                joined.push(merged([inherited, own[0], own[1]]));
             }
         }
     }
