@@ -2,12 +2,12 @@
 
 use super::Context;
 use super::labels::parse;
-use super::series::{Ids, Run, Series};
-use super::symbols::Memo;
+use super::series::{Ids, Latest, Run, Series};
+use super::symbols::{Labels, Memo};
 use crate::error::{Error, Result};
-use crate::intern::Sym;
+use crate::intern::{Interner, Sym};
 use crate::schema::{ANOMALY, CAPACITY_NUMBERS, FactKind, NO_ID, NumberColumn, POD_METRICS, PodView};
-use crate::state::{DayState, PodSums, RowCounts, Table};
+use crate::state::{DayState, Member, PodSums, RowCounts, Table};
 
 /// Positions in [`POD_METRICS`] of usage, request and effective usage, for CPU and for memory.
 pub(super) const EFFECTIVE: [[usize; 3]; 2] = [[0, 1, 2], [4, 5, 6]];
@@ -88,57 +88,66 @@ fn find_runs(
         let row = row as usize;
         let of_labels = label_ids.map_or(NO_ID, |ids| ids[row]);
         let ids = Ids::new(namespace_ids[row], node.0 as i32, resource_ids[row], of_labels);
-        let again = series.again(pod_ids[row], ids, |latest| match view.labels.get(row) {
-            _ if label_ids.is_some() => true,
+        let has_labels = |labels: &Labels<'_>, latest: Sym| match view.labels.get(row) {
             Some(text) => labels.is(latest, text),
             None => latest.is_null(),
-        });
-        if let Some(run) = again {
-            runs.push(run);
+        };
+        let again = series
+            .by_id
+            .again(pod_ids[row], ids, |latest| label_ids.is_some() || has_labels(&labels, latest));
+        if let Some(again) = again {
+            runs.push(again.run);
             continue;
         }
         let mut intern = |text: &str| Ok(names.intern(text));
         let namespace = namespaces.of(row, &mut intern)?;
         let pod = pods.of(row, &mut intern)?;
         let resource = resources.of(row, &mut intern)?;
-        let text = view.labels.get(row);
         let symbols = Ids::new(namespace.0 as i32, node.0 as i32, resource.0 as i32, NO_ID);
-        let known = series.met(pod, symbols, |latest| match text {
-            Some(text) => labels.is(latest, text),
-            None => latest.is_null(),
-        });
-        let (number, run) = match known {
+        let known = series.by_symbol.again(pod.0 as i32, symbols, |latest| has_labels(&labels, latest));
+        let latest = match known {
             Some(known) => known,
             None => {
-                let (number, set) = match text {
+                let (number, set) = match view.labels.get(row) {
                     Some(text) => {
                         let number = labels.number(text, |text| parse(context, "pod_labels", text, row))?;
                         (number, labels.set(number, names))
                     }
                     None => (Sym::NULL, names.intern("{}")),
                 };
-                let run = series.of([namespace, node, pod, resource, set], || {
-                    // NULL never matches a volume's pod or namespace (SPEC 2.6).
-                    if context.config.storage() && !namespace.is_null() && !pod.is_null() {
-                        mounts.group([namespace, pod, node, resource]);
-                    }
-                    // Nothing is summed up for pods on no node (SPEC 2.5).
-                    names.get(node).filter(|name| !name.is_empty())?;
-                    let group = usage.group([namespace, node, set]);
-                    let sums = usage.value_mut(group);
-                    sums.resource_id = names.max(sums.resource_id, resource);
-                    Some(group as u32)
-                });
+                let combination = [namespace, node, pod, resource, set];
+                let run = series.of(combination, || group(context, names, usage, mounts, combination));
                 series.bind(columns, labels.generation()); // label texts can have been forgotten meanwhile
-                series.meet(pod, symbols, number, run);
-                (number, run)
+                let latest = Latest { ids: symbols, labels: number, run };
+                series.by_symbol.remember(pod.0 as i32, latest);
+                latest
             }
         };
-        series.remember(pod_ids[row], ids, number, run);
-        runs.push(run);
+        series.by_id.remember(pod_ids[row], Latest { ids, ..latest });
+        runs.push(latest.run);
     }
     [namespaces, pods, resources].into_iter().for_each(|column| dictionaries.keep(column));
     Ok(runs)
+}
+
+/// The usage group of a new combination, whose mount is noted.
+fn group(
+    context: &Context<'_>,
+    names: &Interner,
+    usage: &mut Table<3, PodSums>,
+    mounts: &mut Table<4, Member>,
+    [namespace, node, pod, resource, set]: [Sym; 5],
+) -> Option<u32> {
+    // NULL never matches a volume's pod or namespace (SPEC 2.6).
+    if context.config.storage() && !namespace.is_null() && !pod.is_null() {
+        mounts.group([namespace, pod, node, resource]);
+    }
+    // Nothing is summed up for pods on no node (SPEC 2.5).
+    names.get(node).filter(|name| !name.is_empty())?;
+    let group = usage.group([namespace, node, set]);
+    let sums = usage.value_mut(group);
+    sums.resource_id = names.max(sums.resource_id, resource);
+    Some(group as u32)
 }
 
 /// The numbers of a batch of which none is missing or odd, as in nearly all: no rule on single values applies.

@@ -23,22 +23,26 @@ pub(super) struct Series {
     known: Table<5, Member>,
     /// By combination.
     runs: Vec<Run>,
-    /// By a pod's symbol, what it had last, in symbols.
-    by_pod: Vec<Latest>,
-    /// By a pod's id, the same in ids: for as long as dictionaries last.
-    latest: Vec<Latest>,
+    /// What pods had last, in symbols.
+    pub(super) by_symbol: Pods,
+    /// The same in ids: for as long as dictionaries last.
+    pub(super) by_id: Pods,
     /// Whose keys the ids are.
     dictionaries: [Option<ArrayRef>; 4],
     generation: u32,
 }
 
+/// What pods had last, by their id or symbol.
+#[derive(Debug, Default)]
+pub(super) struct Pods(Vec<Latest>);
+
 /// What tells the rows of a pod apart: ids, or symbols, of namespace, node, resource and labels. Labels without a
 /// dictionary have none, but the number of their text.
 #[derive(Debug, Clone, Copy)]
-struct Latest {
-    ids: Ids,
-    labels: Sym,
-    run: u32,
+pub(super) struct Latest {
+    pub(super) ids: Ids,
+    pub(super) labels: Sym,
+    pub(super) run: u32,
 }
 
 /// Ids, or symbols, of a row, packed: namespace and node, resource and labels.
@@ -66,40 +70,13 @@ impl Series {
             _ => false,
         });
         if generation != self.generation {
-            self.by_pod.clear();
+            self.by_symbol.0.clear();
         }
         if !same || generation != self.generation {
-            self.latest.clear();
+            self.by_id.0.clear();
             self.dictionaries = now.map(|dictionary| dictionary.cloned());
             self.generation = generation;
         }
-    }
-
-    /// The run of a pod's row, where its ids, and its labels as `has_labels` tells, are those of its row before.
-    #[inline(always)]
-    pub(super) fn again(&self, pod: i32, ids: Ids, has_labels: impl FnOnce(Sym) -> bool) -> Option<u32> {
-        again(&self.latest, pod, ids, has_labels).map(|latest| latest.run)
-    }
-
-    /// Remembers the run of a pod's row.
-    pub(super) fn remember(&mut self, pod: i32, ids: Ids, labels: Sym, run: u32) {
-        remember(&mut self.latest, pod, Latest { ids, labels, run });
-    }
-
-    /// The labels' number and the run of a pod's row, where its symbols are those of its row before: in this dictionary
-    /// the pod may be new.
-    pub(super) fn met(
-        &self,
-        pod: Sym,
-        symbols: Ids,
-        has_labels: impl FnOnce(Sym) -> bool,
-    ) -> Option<(Sym, u32)> {
-        again(&self.by_pod, pod.0 as i32, symbols, has_labels).map(|latest| (latest.labels, latest.run))
-    }
-
-    /// Remembers what a pod's symbols led to.
-    pub(super) fn meet(&mut self, pod: Sym, symbols: Ids, labels: Sym, run: u32) {
-        remember(&mut self.by_pod, pod.0 as i32, Latest { ids: symbols, labels, run });
     }
 
     /// The run of a combination; `group` finds its usage group where it is new.
@@ -124,21 +101,26 @@ impl Series {
     pub(super) fn memory_size(&self) -> usize {
         self.known.memory_size()
             + self.runs.capacity() * size_of::<Run>()
-            + (self.latest.capacity() + self.by_pod.capacity()) * size_of::<Latest>()
+            + (self.by_id.0.capacity() + self.by_symbol.0.capacity()) * size_of::<Latest>()
     }
 }
 
-#[inline(always)]
-fn again(latest: &[Latest], pod: i32, ids: Ids, has_labels: impl FnOnce(Sym) -> bool) -> Option<&Latest> {
-    latest.get(slot(pod)).filter(|latest| latest.ids == ids && has_labels(latest.labels))
-}
-
-fn remember(latest: &mut Vec<Latest>, pod: i32, now: Latest) {
-    let slot = slot(pod);
-    if slot >= latest.len() {
-        latest.resize(slot + 1, NOTHING);
+impl Pods {
+    /// What a pod had in its row before, where this row's ids, and its labels as `has_labels` tells, are the same.
+    #[inline(always)]
+    pub(super) fn again(&self, pod: i32, ids: Ids, has_labels: impl FnOnce(Sym) -> bool) -> Option<Latest> {
+        let latest = self.0.get(slot(pod))?;
+        (latest.ids == ids && has_labels(latest.labels)).then_some(*latest)
     }
-    latest[slot] = now;
+
+    /// Remembers what a pod's row had.
+    pub(super) fn remember(&mut self, pod: i32, latest: Latest) {
+        let slot = slot(pod);
+        if slot >= self.0.len() {
+            self.0.resize(slot + 1, NOTHING);
+        }
+        self.0[slot] = latest;
+    }
 }
 
 /// NULL comes first.
