@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveBuilder, RecordBatch, StringBuilder};
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveBuilder, RecordBatch, StringArray, StringBuilder,
+};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type};
 use arrow::error::ArrowError;
 
@@ -67,7 +69,8 @@ fn joined(batches: &[RecordBatch], column: usize) -> Result<ArrayRef, ArrowError
     let mut parts = batches.iter().map(|batch| batch.column(column));
     Ok(match rows::schema().field(column).data_type() {
         DataType::Utf8 => {
-            let mut joined = StringBuilder::with_capacity(rows, 0);
+            let bytes = parts.clone().map(|part| text_bytes(part.as_string())).sum();
+            let mut joined = StringBuilder::with_capacity(rows, bytes);
             parts.try_for_each(|part| joined.append_array(part.as_string()))?;
             Arc::new(joined.finish())
         }
@@ -84,4 +87,10 @@ fn numbers<'a, T: ArrowPrimitiveType>(parts: impl Iterator<Item = &'a ArrayRef>,
     let mut joined = PrimitiveBuilder::<T>::with_capacity(rows);
     parts.for_each(|part| joined.append_array(part.as_primitive()));
     Arc::new(joined.finish())
+}
+
+/// Bytes of a column's texts, which can be a part of those it was cut from.
+fn text_bytes(column: &StringArray) -> usize {
+    let offsets = column.value_offsets();
+    (offsets[offsets.len() - 1] - offsets[0]) as usize
 }
