@@ -107,11 +107,11 @@ fn same_rows(fixture: &Fixture, files: &[InputFile]) -> usize {
     expected.num_rows()
 }
 
-/// Texts are remembered up to 16 MiB and then forgotten, in the midst of a batch too: their numbers then stand for others.
+/// Texts are remembered up to 6 MiB and then forgotten, in the midst of a batch too: their numbers then stand for others.
 #[test]
 fn more_text_than_is_remembered_gives_the_same_rows() {
     let mut fixture = Fixture::with_storage();
-    let labels = |number: i64| text(&format!(r#"{{"app": "a{number}", "note": "{}"}}"#, "x".repeat(800_000)));
+    let labels = |number: i64| text(&format!(r#"{{"app": "a{number}", "note": "{}"}}"#, "x".repeat(300_000)));
     let hours = (0..2).flat_map(|at| (0..24).map(move |number| (at, number)));
     fixture.daily_pods = Vec::new();
     fixture.hourly_pods = hours

@@ -220,7 +220,7 @@ struct LabelTexts {
     sets: Interner,
 }
 
-/// Bytes of label texts and sets that are kept before they are forgotten.
+/// Bytes of label texts and sets that are kept before they are forgotten. tests/integration/long_labels.rs goes by it.
 const MAX_TEXTS: usize = 6 << 20;
 
 impl LabelTexts {

@@ -88,6 +88,14 @@ fn merging_lets_the_last_set_win_and_null_is_a_value() {
 }
 
 #[test]
+fn merged_keys_are_in_the_order_of_what_they_are_and_not_of_how_they_are_spelled() {
+    let filter = filter(&["abc", r#"z""#, "zz"]);
+    let merged = filter.merge([r#"{"z\"": "1", "abc": "2"}"#, r#"{"zz": "3", "abc": "4"}"#]);
+    assert_eq!(merged, r#"{"z\"": "1", "zz": "3", "abc": "4"}"#);
+    assert_eq!(filter.canonical(&merged), Ok(merged));
+}
+
+#[test]
 fn canonical_spellings_are_fixed_points() {
     let filter = filter(&["k", "quote\"key"]);
     let spelled =
