@@ -135,10 +135,11 @@ impl Job {
         }
     }
 
+    /// Of a day's rows.
     pub(crate) fn fingerprint(&self) -> String {
         // A database whose registry is not written yet is no finished work.
         let registry = if self.registry { "-registry" } else { "" };
-        format!("{}-{}{registry}", self.fold.fingerprint(), self.policy.fingerprint())
+        format!("{}-{}{registry}", self.fold.day_fingerprint(), self.policy.fingerprint())
     }
 
     pub(crate) fn source_uuid(&self) -> String {
@@ -213,7 +214,7 @@ impl Job {
         let published = self.output.published(&self.source_uuid(), first, last).await?;
         self.published = published.iter().map(|day| day.scope.day).collect();
         report.objects = objects.len() as u64;
-        let mut seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
+        let mut seen = self.sees(&objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
             tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
             self.see_to_orphaned(&published, &objects, |day| days.contains(&day), purpose, report).await?;
@@ -223,7 +224,7 @@ impl Job {
         let mut plan = self.footers(objects.clone()).await?;
         if self.registry && purpose == Purpose::Publish {
             self.write_registry(&plan).await?;
-            seen = Seen::new(&self.fingerprint(), env!("CARGO_PKG_VERSION"), &objects);
+            seen = self.sees(&objects);
         }
         self.seen = Some(seen);
         self.readable = plan.objects.iter().map(|object| object.meta.key.clone()).collect();
@@ -286,6 +287,10 @@ impl Job {
             self.policy = Policy::new(&self.lookups, PolicyOptions::default())?;
         }
         Ok(())
+    }
+
+    fn sees(&self, objects: &[ObjectMeta]) -> Seen {
+        Seen::new(self.fold.fingerprint(), &self.fingerprint(), env!("CARGO_PKG_VERSION"), objects)
     }
 
     /// The published days, where the last complete run saw what this one sees.

@@ -110,7 +110,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
     let (fold, policy) = (state.config().clone(), Policy::new(&lookups, PolicyOptions::default())?);
     let place = Place::open(&args.output, &config.s3.store())?;
     let mut writer = Writer::Files(ObjectStoreSink::new(place, config.run.format.parse()?));
-    let fingerprint = format!("{}-{}", fold.fingerprint(), policy.fingerprint());
+    let fingerprint = format!("{}-{}", fold.day_fingerprint(), policy.fingerprint());
     let (mut days, mut rows) = (0, 0);
     for (day, state) in state.take_days() {
         let summary = state.finalise(day, &fold, &policy)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -207,6 +207,49 @@ fn a_run_without_anything_new_reads_nothing() {
     fs::remove_file(&parquet_below(&output)[0]).expect("a day");
     assert_eq!(days(&run(0), "days"), [both[0]]);
     assert_eq!(read(&run(0)), 0);
+}
+
+#[test]
+fn a_range_that_grows_computes_what_it_has_not_had() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let until = |end: &str| bench.run(0, &["--output", text(&output), "--end", end]);
+    let (first, second) = ("2025-11-01", "2025-11-02");
+    assert_eq!(days(&until(first), "days"), [first]);
+    let grown = until(second);
+    assert_eq!(
+        (days(&grown, "days"), days(&grown, "days_unchanged")),
+        (vec![second.into()], vec![first.into()])
+    );
+    let shrunk = until(first);
+    assert_eq!((days(&shrunk, "days").len(), days(&shrunk, "days_unchanged")), (0, vec![first.into()]));
+}
+
+#[test]
+fn files_that_are_read_for_something_else_are_read_again() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let run = |more: &[&str]| bench.run(0, &[&["--output", text(&output)], more].concat());
+    let written =
+        || parquet_below(&output).iter().map(|path| fs::read(path).expect("a day")).collect::<Vec<_>>();
+    let daily: Vec<(PathBuf, Vec<u8>)> =
+        parquet_below(&bench.path("input/openshift_pod_usage_line_items_daily"))
+            .into_iter()
+            .map(|path| (path.clone(), fs::read(&path).expect("readable")))
+            .collect();
+    daily.iter().for_each(|(path, _)| fs::remove_file(path).expect("it was there"));
+    assert_eq!(days(&run(&[]), "days").len(), 2, "usage comes from the hourly files");
+    let from_hourly = written();
+
+    // Where a month has daily files, the hourly ones tell capacity only, those of other days too.
+    for (path, content) in daily.iter().filter(|(path, _)| text(path).contains("2025-11-02")) {
+        fs::write(path, content).expect("writable");
+    }
+    assert_eq!(days(&run(&[]), "days").len(), 2);
+    let incremental = written();
+    assert_ne!(incremental[0], from_hourly[0]);
+    run(&["--force"]);
+    assert_eq!(written(), incremental);
 }
 
 #[test]

@@ -116,6 +116,7 @@ impl Schedule {
             key: object.meta.key.clone(),
             version: object.meta.version.clone(),
             size: object.meta.size,
+            kind: Some(object.kind),
         };
         for day in wanted {
             *self.waiting.entry(day).or_default() += 1;

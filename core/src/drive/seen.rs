@@ -22,6 +22,8 @@ use crate::port::{InputObject, ObjectMeta, Published};
 /// A complete run, as far as the next one must know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
+    /// Which days were asked for, among other things.
+    asked: String,
     fingerprint: String,
     daysum_version: String,
     /// Digest of every listed object's key, version and size.
@@ -31,14 +33,17 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What a run sees at its start: its configuration and a listing sorted by key.
-    pub fn new(fingerprint: &str, daysum_version: &str, objects: &[ObjectMeta]) -> Self {
+    /// What a run sees at its start: what it was asked for, as [`FoldConfig::fingerprint`](crate::FoldConfig::fingerprint)
+    /// tells, the fingerprint that its days get in the ledger, and a listing sorted by key.
+    pub fn new(asked: &str, fingerprint: &str, daysum_version: &str, objects: &[ObjectMeta]) -> Self {
         let listed = objects.iter().map(|object| InputObject {
             key: object.key.clone(),
             version: object.version.clone(),
             size: object.size,
+            kind: None,
         });
         Self {
+            asked: asked.to_owned(),
             fingerprint: fingerprint.to_owned(),
             daysum_version: daysum_version.to_owned(),
             listing: digest(&listed.collect::<Vec<_>>()),
@@ -56,8 +61,9 @@ impl Seen {
     ///
     /// Other days of the ledger do not matter: no listed object held rows of theirs.
     pub fn nothing_new(&self, now: &Self, ledger: &[Published]) -> Option<BTreeSet<Day>> {
-        let same = (&self.fingerprint, &self.daysum_version, &self.listing)
-            == (&now.fingerprint, &now.daysum_version, &now.listing);
+        let Self { asked, fingerprint, daysum_version, listing, .. } = now;
+        let same = [&self.asked, &self.fingerprint, &self.daysum_version, &self.listing]
+            == [asked, fingerprint, daysum_version, listing];
         let stands = |(day, inputs): (&Day, &String)| {
             ledger.iter().any(|entry| {
                 entry.scope.day == *day
@@ -95,7 +101,7 @@ mod tests {
     }
 
     fn input(key: &str, version: &str) -> InputObject {
-        InputObject { key: key.into(), version: Some(version.into()), size: 7 }
+        InputObject { key: key.into(), version: Some(version.into()), size: 7, kind: None }
     }
 
     fn entry(day: i32, inputs: &[InputObject]) -> Published {
@@ -114,12 +120,12 @@ mod tests {
     fn only_the_same_listing_configuration_and_ledger_are_nothing_new() {
         // b belongs to no day: it holds other rows than those asked for.
         let listing = [object("a", "1"), object("b", "1")];
-        let mut last = Seen::new("f", "1", &listing);
+        let mut last = Seen::new("a", "f", "1", &listing);
         last.add_day(Day(1), &[input("a", "1")]);
         let last = Seen::decode(&last.encode()).expect("it was just encoded");
         let ledger = [entry(1, &[input("a", "1")])];
         let at = |listing: &[ObjectMeta], ledger: &[Published]| {
-            last.nothing_new(&Seen::new("f", "1", listing), ledger).map(|days| days.len())
+            last.nothing_new(&Seen::new("a", "f", "1", listing), ledger).map(|days| days.len())
         };
         assert_eq!(at(&listing, &ledger), Some(1));
         let older = entry(0, &[input("gone", "1")]);
@@ -133,8 +139,8 @@ mod tests {
         let mut other = ledger.clone();
         other[0].scope.fingerprint = String::new();
         assert_eq!(at(&listing, &other), None, "somebody asked for another reading of the day");
-        for (fingerprint, version) in [("g", "1"), ("f", "2")] {
-            assert_eq!(last.nothing_new(&Seen::new(fingerprint, version, &listing), &ledger), None);
+        for [asked, fingerprint, version] in [["b", "f", "1"], ["a", "g", "1"], ["a", "f", "2"]] {
+            assert_eq!(last.nothing_new(&Seen::new(asked, fingerprint, version, &listing), &ledger), None);
         }
     }
 }

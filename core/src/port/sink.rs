@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::day::Day;
 use crate::error::Result;
 use crate::port::RunId;
+use crate::schema::FactKind;
 use crate::send::{BoxFuture, MaybeSend};
 
 /// Opens replacements of whole days. One at a time: the borrow says so.
@@ -64,6 +65,10 @@ pub struct InputObject {
     pub version: Option<Arc<str>>,
     /// Its size in bytes.
     pub size: u64,
+    /// What it was read for: a daily file that appears somewhere in the month turns the hourly ones beside it into those
+    /// that tell capacity only (SPEC 1.7). `None` in ledgers of older versions, and where objects are only listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FactKind>,
 }
 
 /// A ledger row: one published day.

@@ -23,6 +23,7 @@ pub struct FoldConfig {
     told: Told,
     labels: LabelFilter,
     fingerprint: String,
+    day_fingerprint: String,
 }
 
 /// What a configuration consists of, as it travels in a state.
@@ -60,8 +61,9 @@ impl FoldConfig {
     pub(super) fn from_told(mut told: Told) -> Self {
         let labels = LabelFilter::new(told.label_keys.iter().cloned(), told.options.on_malformed_labels);
         told.label_keys = labels.keys().iter().map(|key| key.to_string()).collect();
+        let day = fingerprint(&serde_json::json!([told.label_keys, told.storage, told.options]));
         let fingerprint = fingerprint(&serde_json::json!(told));
-        Self { told, labels, fingerprint }
+        Self { told, labels, fingerprint, day_fingerprint: day }
     }
 
     pub(super) fn told(&self) -> &Told {
@@ -92,6 +94,12 @@ impl FoldConfig {
     /// Equal where and only where the same rows fold to the same state.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Equal where the rows of a day fold to the same state of that day, whichever other days are asked for: a range
+    /// that grows from run to run makes no published day a new one.
+    pub fn day_fingerprint(&self) -> &str {
+        &self.day_fingerprint
     }
 }
 

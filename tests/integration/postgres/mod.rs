@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray};
 use daysum_core::port::{InputObject, Receipt, RunId, Sink, WriteScope};
 use daysum_core::rows::{self, RowsDigest};
+use daysum_core::schema::FactKind;
 use daysum_core::{Day, Result};
 use daysum_io_postgres::{PostgresConfig, PostgresSink, RetryPolicy, Schema, SinkOptions};
 use daysum_tests::postgres::{SCHEMA, shared};
@@ -48,7 +49,12 @@ pub(crate) fn scope(date: &str, run: &str) -> WriteScope {
         source_uuid: SOURCE.to_owned(),
         report_period_id: Some(7),
         day: day(date),
-        inputs: vec![InputObject { key: "pod.parquet".into(), version: Some("\"etag\"".into()), size: 9 }],
+        inputs: vec![InputObject {
+            key: "pod.parquet".into(),
+            version: Some("\"etag\"".into()),
+            size: 9,
+            kind: Some(FactKind::PodDaily),
+        }],
         fingerprint: "f".to_owned(),
         run: RunId(run.to_owned()),
     }
