@@ -10,7 +10,7 @@ use daysum::engine::Options;
 use daysum::memory::{self, Shares};
 use daysum::spill::SpillFiles;
 use daysum_core::decode::Layouts;
-use daysum_core::drive::{self, Plan, Schedule, Seen};
+use daysum_core::drive::{self, KeyFacts, Plan, Schedule, Seen};
 use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, SpillStore};
 use daysum_core::{Day, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
 use daysum_io_postgres::Cluster;
@@ -41,6 +41,8 @@ pub(crate) struct Job {
     pub(crate) policy: Policy,
     pub(crate) output: Output,
     pub(crate) options: Options,
+    /// Threads that fold where the limit lets them.
+    threads: NonZeroUsize,
     /// Bytes of memory that the run may take.
     pub(crate) limit: u64,
     pub(crate) reads: usize,
@@ -69,7 +71,7 @@ impl Job {
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
         let input =
             config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
-        let source = open(input.expose(), config, &lookups)?;
+        let source = open(input.expose(), config)?;
         let output = match (&config.run.output, database) {
             (Some(_), _) if args.registry => {
                 return Err(wrong(
@@ -93,6 +95,8 @@ impl Job {
             (None, None) => return Err(wrong("no output: give --output DIR or --database URL")),
         };
         let threads = config.run.threads.and_then(NonZeroUsize::new);
+        let threads =
+            threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let limit = memory::fitted(config.run.memory_limit.unwrap_or(256 << 20));
         memory::keep_within(limit);
         Ok(Self {
@@ -102,14 +106,13 @@ impl Job {
             lookups,
             output,
             options: Options {
-                threads: threads
-                    .or_else(|| std::thread::available_parallelism().ok())
-                    .unwrap_or(NonZeroUsize::MIN),
+                threads,
                 shares: Shares::of(limit, 0),
                 spill: spill_of(config),
                 in_memory: config.run.in_memory,
                 skip_unreadable: config.policy.bad_file == OnBad::SkipAndReport,
             },
+            threads,
             limit,
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
@@ -207,18 +210,53 @@ impl Job {
         ))
     }
 
+    /// The parts of the range that are planned and carried out one after the other, so that no more than a month's
+    /// footers are held at once: its months, as far as every object is in one by its key.
+    pub(crate) async fn parts(&self) -> Result<Vec<(Day, Day)>> {
+        let (first, last) = self.fold.range();
+        let mut months = Vec::new();
+        let mut start = first;
+        while start <= last {
+            let end = start.month().last().min(last);
+            months.push((start, end));
+            start = end.next();
+        }
+        // What is pruned is decided by the listing of all.
+        let whole = vec![(first, last)];
+        if months.len() == 1 || self.options.in_memory || self.prune {
+            return Ok(whole);
+        }
+        // Objects without a month are in the listing of any.
+        let of_first = between(&self.lookups, months[0]);
+        let listed = drive::list(&*self.source, &ListRequest::default(), &of_first).await?;
+        let in_a_month = |object: &ObjectMeta| KeyFacts::of(&object.key).partition.is_some();
+        if !listed.iter().all(in_a_month) {
+            return Ok(whole);
+        }
+        months.retain(|(_, last)| self.is_asked(*last));
+        Ok(months)
+    }
+
+    /// From here on it is about these days.
+    pub(crate) fn turn_to(&mut self, part: (Day, Day)) {
+        self.readable.clear();
+        self.lookups = between(&self.lookups, part);
+        self.fold = Arc::new(self.fold.between(part.0, part.1));
+    }
+
     /// Lists, reads footers, and leaves out what is published already.
     pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.source_uuid(), first, last).await?;
         self.published = published.iter().map(|day| day.scope.day).collect();
-        report.objects = objects.len() as u64;
+        report.objects += objects.len() as u64;
         let mut seen = self.sees(&objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
-            tracing::info!(objects = report.objects, days_kept = days.len(), "nothing is new");
+            tracing::info!(objects = objects.len(), days_kept = days.len(), "nothing is new");
             self.see_to_orphaned(&published, &objects, |day| days.contains(&day), purpose, report).await?;
-            report.days_unchanged = self.kept(days, report);
+            let kept = self.kept(days, report);
+            report.days_unchanged.extend(kept);
             return Ok(Schedule::new(Plan::default(), self.fold.clone()));
         }
         let mut plan = self.footers(objects.clone()).await?;
@@ -255,17 +293,19 @@ impl Job {
         let unchanged: BTreeSet<Day> = unchanged.difference(schedule.held()).copied().collect();
         schedule.skip(&unchanged);
         schedule.skip(&inputs.into_keys().filter(|day| !self.is_asked(*day)).collect());
-        report.days_unchanged = self.kept(unchanged, report);
+        let unchanged = self.kept(unchanged, report);
+        let days_kept = unchanged.len();
+        report.days_unchanged.extend(unchanged);
         self.options.shares = Shares::of(self.limit, schedule.footer_bytes());
         if self.options.spill.is_some() {
-            self.options.threads = self.options.threads.min(self.options.shares.threads());
+            self.options.threads = self.threads.min(self.options.shares.threads());
             report.threads = self.options.threads.get();
         }
         tracing::info!(
-            objects = report.objects,
+            objects = objects.len(),
             row_groups = schedule.units().len(),
-            days_kept = report.days_unchanged.len(),
-            days_held = report.days_held.len(),
+            days_kept,
+            days_held = report.days_held.range(first..=last).count(),
             "planned"
         );
         Ok(schedule)
@@ -333,6 +373,10 @@ impl Job {
         }
         drive::plan(files, &self.lookups)
     }
+}
+
+fn between(lookups: &Lookups, (first, last): (Day, Day)) -> Lookups {
+    Lookups { start_date: Some(first.to_string()), end_date: Some(last.to_string()), ..lookups.clone() }
 }
 
 /// In-memory mode holds everything: that is what it is for.

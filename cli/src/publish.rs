@@ -21,8 +21,7 @@ use crate::writers::{Done, Writers};
 const REPLANS: u32 = 3;
 
 impl Job {
-    /// Plans, folds and publishes; `show` sees the report after every step. An object that is no longer the listed one
-    /// ends the pass: what is published stays, and the rest is planned from a new listing.
+    /// Plans, folds and publishes, one part of the range after the other; `show` sees the report after every step.
     pub(crate) fn carry_out(
         &mut self,
         purpose: Purpose,
@@ -30,6 +29,23 @@ impl Job {
         report: &mut Report,
         show: &dyn Fn(&Report),
     ) -> Result<()> {
+        for part in runtime.block_on(self.parts())? {
+            self.turn_to(part);
+            self.carry_out_part(purpose, runtime, report, show)?;
+        }
+        Ok(())
+    }
+
+    /// An object that is no longer the listed one ends the pass: what is published stays, and the rest is planned from a
+    /// new listing.
+    fn carry_out_part(
+        &mut self,
+        purpose: Purpose,
+        runtime: &Runtime,
+        report: &mut Report,
+        show: &dyn Fn(&Report),
+    ) -> Result<()> {
+        let objects = report.objects;
         loop {
             let started = Instant::now();
             let planned = runtime.block_on(self.plan(report, purpose));
@@ -37,7 +53,8 @@ impl Job {
             match planned.and_then(|schedule| self.fold(schedule, runtime, report, show)) {
                 Err(error @ Error::Changed { .. }) if report.replans < REPLANS => {
                     tracing::warn!(%error, "listing again");
-                    report.start_again();
+                    report.start_again(self.fold.range());
+                    report.objects = objects;
                 }
                 ended => return ended,
             }
@@ -130,7 +147,8 @@ impl Job {
     /// Tells the next run what this one saw, where nothing was held back, left out or not asked for.
     async fn remember(&mut self, report: &Report, inputs: &BTreeMap<Day, Vec<InputObject>>) {
         let Some(mut seen) = self.seen.take() else { return };
-        if !report.days_held.is_empty() || !report.quarantined.is_empty() || self.since.is_some() {
+        let (first, last) = self.fold.range();
+        if report.is_incomplete(first, last) || self.since.is_some() {
             return;
         }
         for (day, inputs) in inputs {
@@ -138,7 +156,6 @@ impl Job {
                 seen.add_day(*day, inputs);
             }
         }
-        let (first, last) = self.fold.range();
         if let Err(error) = self.output.remember(&self.source_uuid(), first, last, &seen).await {
             tracing::warn!(%error, "the next run will read all footers again");
         }

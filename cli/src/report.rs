@@ -74,6 +74,12 @@ pub(crate) struct Quarantined {
     pub(crate) last_day: Option<Day>,
 }
 
+impl Quarantined {
+    fn touches(&self, first: Day, last: Day) -> bool {
+        self.first_day.is_none_or(|day| day <= last) && self.last_day.is_none_or(|day| day >= first)
+    }
+}
+
 impl Report {
     /// The exit code of a run that came to its end.
     pub(crate) fn code(&self) -> u8 {
@@ -108,13 +114,19 @@ impl Report {
         Err(Error::Config { reason })
     }
 
-    /// Forgets what the next listing will tell anew.
-    pub(crate) fn start_again(&mut self) {
+    /// Forgets of these days what the next listing will tell anew.
+    pub(crate) fn start_again(&mut self, (first, last): (Day, Day)) {
         self.replans += 1;
-        self.quarantined.clear();
-        self.days_held.clear();
-        self.days_unchanged.clear();
-        self.days_orphaned.clear();
+        self.quarantined.retain(|bad| !bad.touches(first, last));
+        for days in [&mut self.days_held, &mut self.days_unchanged, &mut self.days_orphaned] {
+            days.retain(|day| !(first..=last).contains(day));
+        }
+    }
+
+    /// Whether something of these days was held back or left out.
+    pub(crate) fn is_incomplete(&self, first: Day, last: Day) -> bool {
+        self.days_held.range(first..=last).next().is_some()
+            || self.quarantined.iter().any(|bad| bad.touches(first, last))
     }
 
     pub(crate) fn add_day(&mut self, day: Told, receipt: &Receipt) {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! settings -> Job::prepare: lookups (file or database), input, output   job.rs
+//!          -> Job::parts:   the months of the range, each by itself from here on
 //!          -> Job::plan:    listing -> footers -> schedule, without the days whose inputs are those of the ledger
 //!          -> Job::carry_out: plan, fold on threads, publish each whole day   publish.rs
 //! ```
@@ -117,17 +118,21 @@ pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
     let (config, runtime) = (load(common, args)?, runtime()?);
     let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Look))?;
     let mut report = job.report(&config);
-    let schedule = runtime.block_on(job.plan(&mut report, Purpose::Look))?;
-    let units = schedule.units();
-    let (rows, bytes) =
-        units.iter().fold((0, 0), |sum, unit| (sum.0 + unit.row_group.rows, sum.1 + unit.row_group.bytes));
-    let days: BTreeSet<Day> =
-        schedule.inputs().into_keys().filter(|day| !schedule.held().contains(day)).collect();
+    let (mut row_groups, mut rows, mut bytes, mut days) = (0, 0, 0, BTreeSet::new());
+    for part in runtime.block_on(job.parts())? {
+        job.turn_to(part);
+        let schedule = runtime.block_on(job.plan(&mut report, Purpose::Look))?;
+        for unit in schedule.units() {
+            row_groups += 1;
+            rows += unit.row_group.rows;
+            bytes += unit.row_group.bytes;
+        }
+        days.extend(schedule.inputs().into_keys().filter(|day| !schedule.held().contains(day)));
+    }
     let listed = |days: &BTreeSet<Day>| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let mut lines = vec![
         format!(
-            "read       {} row groups, {rows} rows, {bytes} bytes, of {} objects",
-            units.len(),
+            "read       {row_groups} row groups, {rows} rows, {bytes} bytes, of {} objects",
             report.objects
         ),
         format!("replace    {} days  {}", days.len(), listed(&days)),

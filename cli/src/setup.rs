@@ -71,12 +71,11 @@ pub(crate) async fn ensure_period(
     Ok(())
 }
 
-/// A directory is read without the detour over a runtime; everything else is an object store, of which only that is
-/// listed which can concern the lookups.
-pub(crate) fn open(input: &str, config: &Config, lookups: &Lookups) -> Result<Arc<dyn Source>> {
+/// A directory is read without the detour over a runtime; everything else is an object store.
+pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
     if input.contains("://") {
         let place = Place::open(input, &config.s3.store())?;
-        let source = ObjectStoreSource::new(place).concerning(lookups);
+        let source = ObjectStoreSource::new(place);
         return Ok(Arc::new(if config.policy.dedupe { source.with_metadata() } else { source }));
     }
     Ok(Arc::new(LocalSource::new(input)?))

@@ -70,7 +70,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
     let (config, _) = common.load(&settings)?;
     let state = runtime.block_on(async {
         let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
-        let source = open(&args.input, &config, &lookups)?;
+        let source = open(&args.input, &config)?;
         let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
         let fold = Arc::new(FoldConfig::new(&lookups, options)?);
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.

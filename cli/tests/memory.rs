@@ -107,14 +107,24 @@ fn a_row_group_larger_than_the_limit_is_read_in_pieces() {
     assert!(taken <= ROW_GROUP_MIB, "{taken} MiB");
 }
 
-/// Footers wait until their files are read; a day's state goes when it is written.
+/// A month's footers wait until its row groups are read; a day's state goes when it is written.
 #[test]
-fn many_small_files_of_many_days_take_their_footers() {
+fn many_small_files_of_many_days_take_the_footers_of_a_month() {
     let directory = TempDir::new().expect("a directory");
-    a_cluster(&["--pods", "3", "--days", "500"], directory.path());
+    a_cluster(&["--pods", "3", "--days", "1000"], directory.path());
     let (idle, (files, taken)) = (idle(), run(directory.path(), "16MiB"));
-    println!("{idle} MiB idle, {taken} MiB for 2,000 files");
-    assert_eq!(files.len(), 500);
+    println!("{idle} MiB idle, {taken} MiB for 4,000 files");
+    assert_eq!(files.len(), 1000);
+    assert!(taken - idle <= FILES_MIB, "{taken} MiB");
+}
+
+#[test]
+fn many_row_groups_of_a_month_take_their_footers() {
+    let directory = TempDir::new().expect("a directory");
+    a_cluster(&["--pods", "40", "--days", "30", "--row-group-rows", "8"], directory.path());
+    let (idle, (files, taken)) = (idle(), run(directory.path(), "16MiB"));
+    println!("{idle} MiB idle, {taken} MiB for a month of many row groups");
+    assert_eq!(files.len(), 30);
     assert!(taken - idle <= FOOTERS_MIB, "{taken} MiB");
 }
 
@@ -136,7 +146,9 @@ fn one_enormous_label_takes_a_multiple_of_itself() {
 const GROUPS_MIB: u64 = 26;
 /// Of a row group of 480 thousand rows.
 const ROW_GROUP_MIB: u64 = 26;
-/// Of 2,000 files.
-const FOOTERS_MIB: u64 = 7;
+/// Of 4,000 files of 33 months.
+const FILES_MIB: u64 = 4;
+/// Of 3,600 row groups of hourly pods.
+const FOOTERS_MIB: u64 = 5;
 /// Of a label of 16 MiB.
 const LABEL_MIB: u64 = 93;

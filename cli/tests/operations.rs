@@ -226,6 +226,41 @@ fn a_range_that_grows_computes_what_it_has_not_had() {
 }
 
 #[test]
+fn a_range_of_two_months_is_two_runs_in_one() {
+    let bench = Bench::generated(DAYSUM, 40);
+    let output = bench.path("out");
+    let run = |code, more: &[&str]| bench.run(code, &[&["--output", text(&output)], more].concat());
+    let counts = |report: &Value| ["objects", "rows_in", "rows_out"].map(|name| report[name].as_u64());
+    let first = run(0, &[]);
+    assert_eq!((days(&first, "days").len(), counts(&first)[0]), (40, Some(160)));
+    assert_eq!(run(0, &[])["bytes_read"], 0);
+
+    // What is bad in one month does not concern the other.
+    let (input, broken) = (bench.path("input"), bench.file(&["pod_usage", "2025-11-05"]));
+    let whole = fs::read(&broken).expect("readable");
+    fs::write(&broken, "broken").expect("writable");
+    let command = ["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
+    let said = DAYSUM.ends(3, &command);
+    assert!(said.contains("planned objects=40 row_groups=0 days_kept=10"), "{said}");
+    let held = run(3, &[]);
+    assert_eq!(
+        (days(&held, "days_held"), days(&held, "days_unchanged").len()),
+        (vec!["2025-11-05".into()], 39)
+    );
+    let planned = DAYSUM.run(&[&["plan"], &command[1..]].concat(), &[]).stdout;
+    assert!(planned.contains("of 160 objects") && planned.contains("unchanged  39 days"), "{planned}");
+
+    let since = run(0, &["--since", "2025-12-01"]);
+    assert_eq!((counts(&since)[0], days(&since, "days_unchanged").len()), (Some(40), 10));
+
+    // Nobody knows which month this one is of.
+    fs::remove_file(&broken).expect("it was there");
+    fs::write(bench.path("input/pods.parquet"), &whole).expect("writable");
+    assert_eq!(days(&run(0, &[]), "days"), ["2025-11-05"]);
+    assert_eq!(counts(&run(0, &["--force"])), counts(&first));
+}
+
+#[test]
 fn files_that_are_read_for_something_else_are_read_again() {
     let bench = Bench::new(DAYSUM);
     let output = bench.path("out");

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use daysum_core::drive::KeyFacts;
 use daysum_core::port::{ListRequest, ObjectMeta, Source};
 use daysum_core::{BoxFuture, BoxStream, Error, Result};
 use futures::stream::{self, StreamExt};
@@ -30,20 +31,22 @@ impl LocalSource {
         }
     }
 
-    fn walk(&self, directory: &Path, found: &mut Vec<ObjectMeta>) -> Result<()> {
+    fn walk(&self, directory: &Path, request: &ListRequest, found: &mut Vec<ObjectMeta>) -> Result<()> {
         let refuse =
             |error| Error::port("source", format!("list {}", directory.display()), false, Box::new(error));
         for entry in fs::read_dir(directory).map_err(refuse)? {
             let entry = entry.map_err(refuse)?;
             let (path, kind) = (entry.path(), entry.file_type().map_err(refuse)?);
             // Links are not followed: they lead out of the directory or round in it.
+            let key = path.strip_prefix(&self.root).unwrap_or(&path).to_string_lossy();
             if kind.is_dir() {
-                self.walk(&path, found)?;
+                if request.wanted.as_ref().is_none_or(|wanted| KeyFacts::of(&key).may_hold(wanted)) {
+                    self.walk(&path, request, found)?;
+                }
             } else if kind.is_file() {
                 let metadata = entry.metadata().map_err(refuse)?;
-                let relative = path.strip_prefix(&self.root).unwrap_or(&path);
                 found.push(ObjectMeta {
-                    key: relative.to_string_lossy().into(),
+                    key: key.into(),
                     size: metadata.len(),
                     version: Some(version(&metadata).into()),
                     metadata: Default::default(),
@@ -67,7 +70,7 @@ fn version(metadata: &fs::Metadata) -> String {
 impl Source for LocalSource {
     fn list<'a>(&'a self, request: &'a ListRequest) -> BoxStream<'a, Result<ObjectMeta>> {
         let mut found = Vec::new();
-        let listed = self.walk(&self.root, &mut found);
+        let listed = self.walk(&self.root, request, &mut found);
         found.retain(|object| object.key.starts_with(&request.prefix));
         stream::iter(found.into_iter().map(Ok).chain(listed.err().map(Err))).boxed()
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use daysum_core::port::{ListRequest, ObjectMeta, Source};
-use daysum_core::{BoxFuture, BoxStream, Error, Lookups, Result};
+use daysum_core::{BoxFuture, BoxStream, Error, Result};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
@@ -32,25 +32,17 @@ pub(crate) const REQUESTS: usize = 8;
 pub struct ObjectStoreSource {
     place: Place,
     with_metadata: bool,
-    /// What the listing is for, where it is for less than everything.
-    concerning: Option<Arc<Lookups>>,
 }
 
 impl ObjectStoreSource {
     /// A source over this place.
     pub fn new(place: Place) -> Self {
-        Self { place, with_metadata: false, concerning: None }
+        Self { place, with_metadata: false }
     }
 
     /// The same, with the user metadata of each Parquet object in the listing: one request more for each.
     pub fn with_metadata(self) -> Self {
         Self { with_metadata: true, ..self }
-    }
-
-    /// The same, without objects whose keys say that they are of another source or month than the lookups ask for. A
-    /// large bucket is not listed as a whole then.
-    pub fn concerning(self, lookups: &Lookups) -> Self {
-        Self { concerning: Some(Arc::new(lookups.clone())), ..self }
     }
 
     /// User metadata such as `reportdatestart`, lower-case (SPEC 1.2).
@@ -102,10 +94,10 @@ impl Source for ObjectStoreSource {
             Ok(below) => below,
             Err(error) => return stream::iter([Err(error)]).boxed(),
         };
-        let found = match &self.concerning {
+        let found = match &request.wanted {
             None => self.place.store.list(Some(&below)).map_err(refuse_listing).boxed(),
-            Some(lookups) => {
-                let walk = async move { walk::concerning(&self.place, &below, lookups).await };
+            Some(wanted) => {
+                let walk = async move { walk::list(&self.place, &below, wanted).await };
                 let found = stream::once(walk).map_ok(|found| stream::iter(found).map(Ok));
                 found.try_flatten().boxed()
             }

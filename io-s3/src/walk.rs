@@ -1,4 +1,4 @@
-//! The listing of a large bucket, of which one source's months are asked for.
+//! The listing of a large bucket, of which one source's months are wanted.
 //!
 //! ```text
 //! one page of everything ──┬── that was all: done, with one request
@@ -8,8 +8,9 @@
 //!
 //! A folder tells by `source=`, `year=` and `month=` in its name (SPEC 1.2). Where none does, all are walked.
 
+use daysum_core::Result;
 use daysum_core::drive::KeyFacts;
-use daysum_core::{Lookups, Result};
+use daysum_core::port::Wanted;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -20,10 +21,10 @@ use crate::source::{REQUESTS, refuse_listing};
 /// Keys that a server lists in one answer.
 const PAGE: usize = 1000;
 
-/// The objects below a folder that can concern the lookups.
-pub(crate) async fn concerning(place: &Place, below: &Path, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
+/// The objects below a folder that can hold what is wanted.
+pub(crate) async fn list(place: &Place, below: &Path, wanted: &Wanted) -> Result<Vec<ObjectMeta>> {
     let store = &place.store;
-    let concerns = |path: &Path| KeyFacts::of(place.key(path)).concerns(lookups);
+    let may_hold = |path: &Path| KeyFacts::of(place.key(path)).may_hold(wanted);
     let mut found: Vec<ObjectMeta> =
         store.list(Some(below)).take(PAGE + 1).try_collect().await.map_err(refuse_listing)?;
     if found.len() > PAGE {
@@ -36,7 +37,7 @@ pub(crate) async fn concerning(place: &Place, below: &Path, lookups: &Lookups) -
             while let Some(listed) = level.try_next().await.map_err(refuse_listing)? {
                 found.extend(listed.objects);
                 for folder in listed.common_prefixes {
-                    if concerns(&folder)? {
+                    if may_hold(&folder) {
                         let of_a_month = KeyFacts::of(place.key(&folder)).partition.is_some();
                         if of_a_month { months.push(folder) } else { open.push(folder) }
                     }
@@ -50,11 +51,6 @@ pub(crate) async fn concerning(place: &Place, below: &Path, lookups: &Lookups) -
             found.extend(objects);
         }
     }
-    let mut kept = Vec::new();
-    for object in found {
-        if concerns(&object.location)? {
-            kept.push(object);
-        }
-    }
-    Ok(kept)
+    found.retain(|object| may_hold(&object.location));
+    Ok(found)
 }

@@ -24,7 +24,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("labels", &["error", "intern", "lookups"]),
     ("schema", &["day", "error", "intern", "labels"]),
     ("rows", &["day", "error", "exact", "intern", "schema", "send"]),
-    ("port", &["day", "error", "rows", "send"]),
+    ("port", &["day", "error", "rows", "schema", "send"]),
     ("state", &["day", "error", "exact", "intern", "labels", "lookups", "port", "schema"]),
     ("decode", &["day", "error", "port", "schema"]),
     ("fold", &["day", "decode", "error", "exact", "intern", "labels", "port", "schema", "state"]),

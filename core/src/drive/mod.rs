@@ -27,7 +27,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 
 pub use dedupe::dedupe;
-pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan};
+pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan, wanted};
 pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
 
@@ -99,10 +99,11 @@ pub async fn stream(
 /// The Parquet objects below `request` that can concern the lookups, by key (SPEC 1.2). Where the source lists user
 /// metadata too, because it was asked for, [`dedupe`] keeps one manifest per day.
 pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
-    let mut objects = Vec::new();
-    let mut listed = source.list(request);
+    let (mut objects, wanted) = (Vec::new(), wanted(lookups)?);
+    let request = ListRequest { wanted: Some(wanted.clone()), ..request.clone() };
+    let mut listed = source.list(&request);
     while let Some(object) = listed.try_next().await? {
-        if object.key.ends_with(".parquet") && KeyFacts::of(&object.key).concerns(lookups)? {
+        if object.key.ends_with(".parquet") && KeyFacts::of(&object.key).may_hold(&wanted) {
             objects.push(object);
         }
     }

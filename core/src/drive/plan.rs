@@ -7,7 +7,7 @@ use crate::decode::Footer;
 use crate::error::{Error, Result};
 use crate::fold::{ChunkFolder, Folder};
 use crate::lookups::Lookups;
-use crate::port::ObjectMeta;
+use crate::port::{ObjectMeta, Wanted};
 use crate::schema::{FactKind, Grain, Table};
 use crate::state::ChunkId;
 
@@ -47,13 +47,18 @@ impl KeyFacts {
         Self { source: part("source").map(str::to_lowercase), partition, day }
     }
 
-    /// Whether a file with this key can hold rows of the source and the days that were asked for.
-    pub fn concerns(&self, lookups: &Lookups) -> Result<bool> {
-        let source = lookups.source_uuid.to_lowercase();
-        let (first, last) = lookups.range()?;
-        Ok((source.is_empty() || self.source.as_ref().is_none_or(|of_key| *of_key == source))
-            && self.partition.is_none_or(|month| month.last() >= first && month.first() <= last))
+    /// Whether a file with this key can hold rows that are wanted.
+    pub fn may_hold(&self, wanted: &Wanted) -> bool {
+        let Wanted { source_uuid, months: (first, last) } = wanted;
+        (source_uuid.is_empty() || self.source.as_ref().is_none_or(|of_key| of_key == source_uuid))
+            && self.partition.is_none_or(|month| (*first..=*last).contains(&month))
     }
+}
+
+/// Which objects can hold what the lookups ask for.
+pub fn wanted(lookups: &Lookups) -> Result<Wanted> {
+    let (first, last) = lookups.range()?;
+    Ok(Wanted { source_uuid: lookups.source_uuid.to_lowercase(), months: (first.month(), last.month()) })
 }
 
 /// The first `YYYY-MM-DD` in a file's name, as koku's are.
@@ -117,10 +122,10 @@ const OTHER_TABLES: &[&str] = &["vm_usage", "gpu_usage"];
 /// Chooses what to read. Files of other sources, other months and other tables are left out; where daily and
 /// hourly files of a table and month are both there, each is used as SPEC 1.7 says.
 pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Result<Plan> {
-    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut found, mut unreadable, wanted) = (Vec::new(), Vec::new(), wanted(lookups)?);
     for (meta, footer) in files {
         let facts = KeyFacts::of(&meta.key);
-        if !facts.concerns(lookups)? || OTHER_TABLES.iter().any(|table| meta.key.contains(table)) {
+        if !facts.may_hold(&wanted) || OTHER_TABLES.iter().any(|table| meta.key.contains(table)) {
             continue;
         }
         match footer.and_then(|footer| Ok((footer.table()?, footer))) {

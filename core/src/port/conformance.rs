@@ -75,7 +75,7 @@ async fn ranges(source: &dyn Source, object: &ObjectMeta, bytes: &Bytes) {
 }
 
 async fn listed(source: &dyn Source, prefix: &str) -> Vec<ObjectMeta> {
-    let request = ListRequest { prefix: prefix.to_owned() };
+    let request = ListRequest { prefix: prefix.to_owned(), wanted: None };
     let mut objects: Vec<ObjectMeta> =
         source.list(&request).try_collect().await.expect("the listing succeeds");
     objects.sort_by(|a, b| a.key.cmp(&b.key));

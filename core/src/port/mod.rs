@@ -21,6 +21,6 @@ mod state_store;
 
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use sink::{InputObject, Published, Receipt, Sink, SinkWrite, WriteScope};
-pub use source::{ListRequest, ObjectMeta, Source};
+pub use source::{ListRequest, ObjectMeta, Source, Wanted};
 pub use spill::{ReadAt, Spill, SpillStore};
 pub use state_store::{RunId, StateKey, StateStore};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::day::Month;
 use crate::error::Result;
 use crate::send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};
 
@@ -39,6 +40,17 @@ pub trait Source: Debug + MaybeSend + MaybeSync {
 pub struct ListRequest {
     /// Only keys that start with this; whole path segments.
     pub prefix: String,
+    /// What is needed of them. A source may leave out the rest, so that a large place is not listed as a whole.
+    pub wanted: Option<Wanted>,
+}
+
+/// Whose objects of which months are needed, as far as keys tell (SPEC 1.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The provider, lower case; empty is any.
+    pub source_uuid: String,
+    /// First and last month.
+    pub months: (Month, Month),
 }
 
 /// One object as the listing saw it.

@@ -58,6 +58,11 @@ impl FoldConfig {
         }))
     }
 
+    /// The same for another range of days, both inclusive.
+    pub fn between(&self, first: Day, last: Day) -> Self {
+        Self::from_told(Told { first, last, ..self.told.clone() })
+    }
+
     pub(super) fn from_told(mut told: Told) -> Self {
         let labels = LabelFilter::new(told.label_keys.iter().cloned(), told.options.on_malformed_labels);
         told.label_keys = labels.keys().iter().map(|key| key.to_string()).collect();
