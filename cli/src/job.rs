@@ -266,6 +266,7 @@ impl Job {
         }
         self.seen = Some(seen);
         self.readable = plan.objects.iter().map(|object| object.meta.key.clone()).collect();
+        warn_of_missing_columns(&plan);
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         for bad in &plan.unreadable {
             let days = bad.days.unwrap_or((first, last));
@@ -372,6 +373,24 @@ impl Job {
             }
         }
         drive::plan(files, &self.lookups)
+    }
+}
+
+/// Not for each file: where an operator does not send a column, none of its files has it.
+fn warn_of_missing_columns(plan: &Plan) {
+    let mut missing: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+    for object in &plan.objects {
+        missing.entry(object.kind.missing(object.footer.schema())).or_default().push(&object.meta.key);
+    }
+    missing.remove(&Vec::new());
+    for (columns, files) in missing {
+        let columns = columns.join(", ");
+        tracing::warn!(
+            columns,
+            files = files.len(),
+            first = files[0],
+            "columns are missing and read as NULL"
+        );
     }
 }
 

@@ -9,13 +9,14 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::Float64Type;
 use daysum_tests::command::{self, Bench, Daysum, days, golden, parquet_below, text};
 use daysum_tests::fixture::{self, Fixture, PodRow};
 use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{SCHEMA, database, shared};
 use daysum_tests::s3::{BUCKET, Fault, S3Server};
+use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -38,9 +39,12 @@ fn log_lines_have_the_form_and_the_level_of_the_settings() {
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
     let days: Vec<&Value> = lines.iter().filter(|line| line["message"] == "published").collect();
-    assert_eq!(days.len(), 2, "{lines:?}");
-    for (line, day) in days.iter().zip(["2025-11-01", "2025-11-02"]) {
-        assert_eq!((&line["day"], &line["level"]), (&Value::from(day), &Value::from("INFO")));
+    // Two threads finish them.
+    let mut published: Vec<&str> = days.iter().filter_map(|line| line["day"].as_str()).collect();
+    published.sort_unstable();
+    assert_eq!(published, ["2025-11-01", "2025-11-02"], "{lines:?}");
+    for line in days {
+        assert_eq!(line["level"], "INFO");
         assert_eq!(line["span"]["source"].as_str().map(str::len), Some(36), "{line}");
         assert_eq!(line["span"]["run"].as_str().map(str::len), Some(36), "{line}");
     }
@@ -285,6 +289,29 @@ fn files_that_are_read_for_something_else_are_read_again() {
     assert_ne!(incremental[0], from_hourly[0]);
     run(&["--force"]);
     assert_eq!(written(), incremental);
+}
+
+#[test]
+fn a_missing_column_is_told_and_read_as_null() {
+    let bench = Bench::new(DAYSUM);
+    for file in parquet_below(&bench.path("input/openshift_storage_usage_line_items_daily")) {
+        let rows = read_parquet(fs::read(&file).expect("readable").into());
+        let schema = rows.schema();
+        let kept = (0..rows.num_columns()).filter(|column| schema.field(*column).name() != "storageclass");
+        let rows = rows.project(&kept.collect::<Vec<_>>()).expect("its own columns");
+        let written = File::create(&file).expect("writable");
+        let mut writer =
+            ArrowWriter::try_new(written, rows.schema(), None).expect("a schema Parquet can hold");
+        writer.write(&rows).expect("written");
+        writer.close().expect("written");
+    }
+    let (input, output) = (bench.path("input"), bench.path("out"));
+    let said =
+        DAYSUM.ends(0, &["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)]);
+    assert!(said.contains("missing and read as NULL columns=\"storageclass\" files=4"), "{said}");
+    let rows = read_parquet(fs::read(&parquet_below(&output)[0]).expect("readable").into());
+    let classes = rows.column_by_name("storageclass").expect("a column");
+    assert_eq!(classes.null_count(), rows.num_rows());
 }
 
 #[test]

@@ -198,9 +198,9 @@ impl LabelFilter {
 }
 
 /// The operator's own form, `label_key:value|label_key:value`, as it stands in files that koku has not
-/// rewritten. Text that could be JSON is JSON.
+/// rewritten. Text that could be JSON, behind JSON's own white space, is JSON.
 fn is_pipe_string(text: &str) -> bool {
-    !text.starts_with(['{', '[', '"']) && text.contains("label_")
+    !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with(['{', '[', '"']) && text.contains("label_")
 }
 
 /// koku's reading of a pipe string (SPEC 1.6): a part must have exactly one colon, every occurrence

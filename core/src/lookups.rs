@@ -17,7 +17,7 @@
 //! # Ok::<(), daysum_core::Error>(())
 //! ```
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::day::{Day, Month};
 use crate::error::{Error, Result};
@@ -58,12 +58,16 @@ pub struct Lookups {
     #[serde(default = "yes")]
     pub storage_exists: bool,
     /// Enabled tag keys of provider type OCP (SPEC 2.1).
+    #[serde(deserialize_with = "none_is_empty")]
     pub enabled_tag_keys: Vec<String>,
     /// Cost-category patterns (SPEC 2.10).
+    #[serde(deserialize_with = "none_is_empty")]
     pub cost_categories: Vec<CostCategory>,
     /// The node registry of the whole tenant (SPEC 2.9).
+    #[serde(deserialize_with = "none_is_empty")]
     pub nodes: Vec<NodeRole>,
     /// Keys that are known but not enabled; informative.
+    #[serde(deserialize_with = "none_is_empty")]
     pub disabled_tag_keys: Vec<String>,
     /// Keys this build does not know; kept so that callers can name them in a warning.
     #[serde(flatten)]
@@ -72,6 +76,13 @@ pub struct Lookups {
 
 fn yes() -> bool {
     true
+}
+
+/// A list for which somebody wrote null has nothing in it.
+fn none_is_empty<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    given: D,
+) -> std::result::Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(given)?.unwrap_or_default())
 }
 
 /// A pattern in PostgreSQL's LIKE language and the category it stands for.
@@ -153,5 +164,16 @@ impl Lookups {
             return Err(Error::config(format!("the range ends ({end}) before it starts ({start})")));
         }
         Ok((start, end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_null_is_empty() {
+        let json = br#"{"enabled_tag_keys": null, "cost_categories": null, "nodes": null, "disabled_tag_keys": null}"#;
+        assert_eq!(Lookups::from_json(json).expect("read"), Lookups::from_json(b"{}").expect("read"));
     }
 }

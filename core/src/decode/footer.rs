@@ -94,13 +94,23 @@ impl FooterDecoder {
             columns: plain.metadata().file_metadata().schema_descr_ptr(),
         };
         let start = layout.leaf("interval_start");
+        let never_ends = |leaf| {
+            let mut filled =
+                plain.metadata().row_groups().iter().filter(|group| group.num_rows() > 0).peekable();
+            filled.peek().is_some() && filled.all(|group| is_null(group.column(leaf)))
+        };
+        let grain = match layout.leaf("interval_end") {
+            // Exports of koku's own tables have the column in daily rows too, with nothing in it (SPEC 1.4).
+            Some(leaf) if never_ends(leaf) => Grain::Daily,
+            _ => Grain::detect(&layout.schema),
+        };
         let group = |group: &RowGroupMetaData| StoredGroup {
             rows: group.num_rows().max(0) as u64,
             days: start.and_then(|leaf| days(group.column(leaf))),
             columns: PackedColumns::new(group.columns()),
         };
         let groups = plain.metadata().row_groups().iter().map(group).collect();
-        Ok(Footer { object: self.object.clone(), layout: Arc::new(layout), groups })
+        Ok(Footer { object: self.object.clone(), layout: Arc::new(layout), grain, groups })
     }
 
     /// A lying footer must not send the reader beyond the file, or make it allocate by a made-up count.
@@ -142,6 +152,7 @@ impl FooterDecoder {
 pub struct Footer {
     object: Arc<str>,
     pub(super) layout: Arc<Layout>,
+    grain: Grain,
     groups: Box<[StoredGroup]>,
 }
 
@@ -199,7 +210,7 @@ impl Footer {
 
     /// Whether its rows are hourly.
     pub fn grain(&self) -> Grain {
-        Grain::detect(self.schema())
+        self.grain
     }
 
     /// The row groups, with the bytes that reading them as `kind` fetches.
@@ -276,6 +287,12 @@ impl Footer {
     fn unreadable(&self, error: &ParquetError) -> Error {
         unreadable(Location::object(self.object.clone()), error)
     }
+}
+
+/// Whether statistics say that no row has a value.
+fn is_null(column: &ColumnChunkMetaData) -> bool {
+    let nulls = column.statistics().and_then(Statistics::null_count_opt);
+    nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(column.num_values()))
 }
 
 /// First and last day that a column of instants can hold.

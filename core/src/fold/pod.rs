@@ -108,7 +108,9 @@ fn find_runs(
         let latest = match known {
             Some(known) => known,
             None => {
-                let (number, set) = match view.labels.get(row) {
+                // Pods on no node are left out before anybody reads their labels (SPEC 2.5).
+                let text = view.labels.get(row).filter(|_| is_named(names, node));
+                let (number, set) = match text {
                     Some(text) => {
                         let number = labels.number(text, |text| parse(context, "pod_labels", text, row))?;
                         (number, labels.set(number, names))
@@ -130,6 +132,10 @@ fn find_runs(
     Ok(runs)
 }
 
+fn is_named(names: &Interner, node: Sym) -> bool {
+    names.get(node).is_some_and(|name| !name.is_empty())
+}
+
 /// The usage group of a new combination, whose mount is noted.
 fn group(
     context: &Context<'_>,
@@ -142,8 +148,9 @@ fn group(
     if context.config.storage() && !namespace.is_null() && !pod.is_null() {
         mounts.group([namespace, pod, node, resource]);
     }
-    // Nothing is summed up for pods on no node (SPEC 2.5).
-    names.get(node).filter(|name| !name.is_empty())?;
+    if !is_named(names, node) {
+        return None;
+    }
     let group = usage.group([namespace, node, set]);
     let sums = usage.value_mut(group);
     sums.resource_id = names.max(sums.resource_id, resource);

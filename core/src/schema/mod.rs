@@ -51,15 +51,16 @@ impl Table {
         }
     }
 
-    /// The table whose columns these are, as koku decides it (SPEC 1.1 item 4).
+    /// The table whose columns these are, as koku decides it (SPEC 1.1 item 4), by any one that no other table has.
     pub fn detect(schema: &Schema) -> Option<Self> {
-        let marks = [
-            (Self::PodUsage, "pod_usage_cpu_core_seconds"),
-            (Self::StorageUsage, "persistentvolumeclaim_usage_byte_seconds"),
-            (Self::NodeLabels, "node_labels"),
-            (Self::NamespaceLabels, "namespace_labels"),
+        let marks: [(Self, &[&str]); 4] = [
+            (Self::PodUsage, &POD_METRICS),
+            (Self::StorageUsage, &STORAGE_SUMS),
+            (Self::NodeLabels, &["node_labels"]),
+            (Self::NamespaceLabels, &["namespace_labels"]),
         ];
-        marks.into_iter().find(|(_, mark)| schema.column_with_name(mark).is_some()).map(|(table, _)| table)
+        let has = |mark: &&str| schema.column_with_name(mark).is_some();
+        marks.into_iter().find(|(_, marks)| marks.iter().any(|mark| has(mark))).map(|(table, _)| table)
     }
 }
 
@@ -149,11 +150,19 @@ impl FactKind {
             match schema.column_with_name(column.name) {
                 Some((_, field)) if column.content.reads(field.data_type()) => {}
                 Some((_, field)) => return Err(refuse(field.data_type().to_string())),
-                None if column.required => return Err(refuse("no such column".to_owned())),
+                None if column.content == Content::Instant => {
+                    return Err(refuse("no such column".to_owned()));
+                }
                 None => {}
             }
         }
         Ok(())
+    }
+
+    /// Columns that koku always writes and this file lacks: all of their values read as NULL, as they do in koku.
+    pub fn missing(self, schema: &Schema) -> Vec<&'static str> {
+        let is_missing = |column: &&Column| column.usual && schema.column_with_name(column.name).is_none();
+        self.columns().iter().filter(is_missing).map(|column| column.name).collect()
     }
 }
 
@@ -164,8 +173,8 @@ pub struct Column {
     pub name: &'static str,
     /// What it holds.
     pub content: Content,
-    /// Whether a file without it is refused; others read as NULL (SPEC 1.3).
-    pub required: bool,
+    /// Whether koku always writes it. Without it a file is read all the same (SPEC 1.3), except for the time.
+    pub usual: bool,
 }
 
 /// What a column holds, whatever its encoding.

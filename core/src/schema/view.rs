@@ -7,12 +7,14 @@ use super::column::{InstantColumn, NumberColumn, TextColumn};
 use super::{Column, Content, FactKind};
 use crate::error::{Error, Location, Result};
 
-const fn required(name: &'static str, content: Content) -> Column {
-    Column { name, content, required: true }
+/// A column that koku always writes.
+const fn usual(name: &'static str, content: Content) -> Column {
+    Column { name, content, usual: true }
 }
 
+/// A column that older operators do not send (SPEC 1.3).
 const fn optional(name: &'static str, content: Content) -> Column {
-    Column { name, content, required: false }
+    Column { name, content, usual: false }
 }
 
 /// The eight pod metrics, in the order of [`rows::POD_SUMS`](crate::rows::POD_SUMS).
@@ -43,59 +45,59 @@ pub const STORAGE_SUMS: [&str; 3] = [
 ];
 
 pub(super) const POD: &[Column] = &[
-    required("interval_start", Content::Instant),
-    required("namespace", Content::Text),
-    required("node", Content::Text),
-    required("pod", Content::Text),
+    usual("interval_start", Content::Instant),
+    usual("namespace", Content::Text),
+    usual("node", Content::Text),
+    usual("pod", Content::Text),
     optional("resource_id", Content::Text),
-    required("pod_labels", Content::Text),
-    required(POD_METRICS[0], Content::Number),
-    required(POD_METRICS[1], Content::Number),
+    usual("pod_labels", Content::Text),
+    usual(POD_METRICS[0], Content::Number),
+    usual(POD_METRICS[1], Content::Number),
     optional(POD_METRICS[2], Content::Number),
-    required(POD_METRICS[3], Content::Number),
-    required(POD_METRICS[4], Content::Number),
-    required(POD_METRICS[5], Content::Number),
+    usual(POD_METRICS[3], Content::Number),
+    usual(POD_METRICS[4], Content::Number),
+    usual(POD_METRICS[5], Content::Number),
     optional(POD_METRICS[6], Content::Number),
-    required(POD_METRICS[7], Content::Number),
-    required(CAPACITY_NUMBERS[0], Content::Number),
-    required(CAPACITY_NUMBERS[1], Content::Number),
-    required(CAPACITY_NUMBERS[2], Content::Number),
-    required(CAPACITY_NUMBERS[3], Content::Number),
+    usual(POD_METRICS[7], Content::Number),
+    usual(CAPACITY_NUMBERS[0], Content::Number),
+    usual(CAPACITY_NUMBERS[1], Content::Number),
+    usual(CAPACITY_NUMBERS[2], Content::Number),
+    usual(CAPACITY_NUMBERS[3], Content::Number),
 ];
 
 pub(super) const CAPACITY: &[Column] = &[
-    required("interval_start", Content::Instant),
-    required("node", Content::Text),
-    required(CAPACITY_NUMBERS[2], Content::Number),
-    required(CAPACITY_NUMBERS[3], Content::Number),
+    usual("interval_start", Content::Instant),
+    usual("node", Content::Text),
+    usual(CAPACITY_NUMBERS[2], Content::Number),
+    usual(CAPACITY_NUMBERS[3], Content::Number),
 ];
 
 pub(super) const STORAGE: &[Column] = &[
-    required("interval_start", Content::Instant),
-    required("namespace", Content::Text),
-    required("pod", Content::Text),
-    required("persistentvolumeclaim", Content::Text),
-    required("persistentvolume", Content::Text),
-    required("storageclass", Content::Text),
+    usual("interval_start", Content::Instant),
+    usual("namespace", Content::Text),
+    usual("pod", Content::Text),
+    usual("persistentvolumeclaim", Content::Text),
+    usual("persistentvolume", Content::Text),
+    usual("storageclass", Content::Text),
     optional("csi_volume_handle", Content::Text),
-    required("persistentvolume_labels", Content::Text),
-    required("persistentvolumeclaim_labels", Content::Text),
-    required("persistentvolumeclaim_capacity_bytes", Content::Number),
-    required(STORAGE_SUMS[0], Content::Number),
-    required(STORAGE_SUMS[1], Content::Number),
-    required(STORAGE_SUMS[2], Content::Number),
+    usual("persistentvolume_labels", Content::Text),
+    usual("persistentvolumeclaim_labels", Content::Text),
+    usual("persistentvolumeclaim_capacity_bytes", Content::Number),
+    usual(STORAGE_SUMS[0], Content::Number),
+    usual(STORAGE_SUMS[1], Content::Number),
+    usual(STORAGE_SUMS[2], Content::Number),
 ];
 
 pub(super) const NODE_LABELS: &[Column] = &[
-    required("interval_start", Content::Instant),
-    required("node", Content::Text),
-    required("node_labels", Content::Text),
+    usual("interval_start", Content::Instant),
+    usual("node", Content::Text),
+    usual("node_labels", Content::Text),
 ];
 
 pub(super) const NAMESPACE_LABELS: &[Column] = &[
-    required("interval_start", Content::Instant),
-    required("namespace", Content::Text),
-    required("namespace_labels", Content::Text),
+    usual("interval_start", Content::Instant),
+    usual("namespace", Content::Text),
+    usual("namespace_labels", Content::Text),
 ];
 
 /// A batch of rows of some table, bound to typed columns.

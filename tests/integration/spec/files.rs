@@ -1,6 +1,10 @@
 //! Cases 58 to 72: which rows and files count.
 
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
+use arrow::datatypes::DataType;
+use arrow::datatypes::TimeUnit::Millisecond;
+use bytes::Bytes;
 use daysum_core::{Day, Lookups, TextOrNumber};
 use daysum_tests::compare::{Precision, assert_same};
 use daysum_tests::engine::{InputFile, engines};
@@ -8,6 +12,9 @@ use daysum_tests::fixture::{
     Encoding, Fixture, PodRow, SOURCE, StorageRow, TextEncoding, TimeUnit, hour, key, labels, parquet, pod,
     storage, text,
 };
+use daysum_tests::golden::read_parquet;
+use daysum_tests::summary::Summary;
+use parquet::arrow::ArrowWriter;
 
 use super::{each, each_of, one, refused};
 
@@ -139,6 +146,91 @@ fn case_65_every_encoding_reads_the_same_and_empty_files_change_nothing() {
         let line = one(summary.pods());
         assert_eq!(line.cpu(), [16.0, 32.0, 32.0, 48.0].map(Some));
         assert_eq!((line.text("resource_id"), line.capacity()[1]), (None, Some(4.0)));
+    });
+}
+
+/// The file without some columns, or with others: what `change` makes of its schema and columns.
+fn changed(file: &InputFile, change: impl Fn(&str, &ArrayRef) -> Option<ArrayRef>) -> InputFile {
+    let rows = read_parquet(file.bytes.clone());
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns());
+    let kept = columns.filter_map(|(field, column)| Some((field.name(), change(field.name(), column)?)));
+    let rows = RecordBatch::try_from_iter(kept).expect("columns of one length");
+    InputFile { key: file.key.clone(), bytes: written(&rows) }
+}
+
+fn written(rows: &RecordBatch) -> Bytes {
+    let mut bytes = Vec::new();
+    let mut writer =
+        ArrowWriter::try_new(&mut bytes, rows.schema(), None).expect("a schema Parquet can hold");
+    writer.write(rows).expect("writing to memory");
+    writer.close().expect("writing to memory");
+    bytes.into()
+}
+
+/// Case 65 says it of optional columns, SPEC 1.3 of all but the time.
+#[test]
+fn missing_columns_are_null() {
+    let fixture = Fixture::with_storage();
+    let names = [
+        "pod_labels",
+        "pod_usage_cpu_core_seconds",
+        "pod_effective_usage_cpu_core_seconds",
+        "pod_limit_memory_byte_seconds",
+        "persistentvolume_labels",
+        "storageclass",
+        "persistentvolumeclaim_usage_byte_seconds",
+    ];
+    let null = |column: &ArrayRef| new_null_array(column.data_type(), column.len());
+    let files = fixture.files();
+    let with = |change: &dyn Fn(&ArrayRef) -> Option<ArrayRef>| -> Vec<InputFile> {
+        let change = |name: &str, column: &ArrayRef| {
+            if names.contains(&name) { change(column) } else { Some(column.clone()) }
+        };
+        files.iter().map(|file| changed(file, change)).collect()
+    };
+    let (without, nulls) = (with(&|_| None), with(&|column| Some(null(column))));
+    for (name, engine) in engines() {
+        let expected = engine.summarise(&nulls, &fixture.lookups).expect("sound files");
+        let found =
+            engine.summarise(&without, &fixture.lookups).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_same(name, &expected, &found, Precision::Bits);
+        assert_eq!(Summary(found).pods()[0].cpu()[..2], [None, Some(2.0)]);
+    }
+    let timeless = |name: &str, column: &ArrayRef| (name != "interval_start").then(|| column.clone());
+    refused(
+        &files.iter().map(|file| changed(file, timeless)).collect::<Vec<_>>(),
+        &fixture.lookups,
+        |error| {
+            assert!(error.to_string().contains("interval_start"), "{error}");
+        },
+    );
+}
+
+/// Exports of koku's own tables have every column in every file (SPEC 1.4).
+#[test]
+fn daily_files_may_have_a_column_for_ends() {
+    let fixture = Fixture::with_storage();
+    let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
+    let files: Vec<InputFile> = fixture
+        .files()
+        .iter()
+        .map(|file| {
+            let rows = read_parquet(file.bytes.clone());
+            if rows.column_by_name("interval_end").is_some() {
+                return file.clone();
+            }
+            let ends = new_null_array(&DataType::Timestamp(Millisecond, None), rows.num_rows());
+            let schema = rows.schema();
+            let columns =
+                schema.fields().iter().map(|field| field.name().as_str()).zip(rows.columns().iter().cloned());
+            let rows =
+                RecordBatch::try_from_iter(columns.chain([("interval_end", ends)])).expect("one length");
+            InputFile { key: file.key.clone(), bytes: written(&rows) }
+        })
+        .collect();
+    each_of(&files, &fixture.lookups, |summary| {
+        assert_same("with ends", &expected, &summary.0, Precision::Bits)
     });
 }
 

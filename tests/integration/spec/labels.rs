@@ -37,6 +37,31 @@ fn case_02_only_enabled_keys_and_only_as_they_are_spelled() {
     each(&fixture, |summary| assert_eq!(label_sets(summary), [json!({"other": "y"})]));
 }
 
+/// Not a case of its own: white space that JSON allows makes no pipe string of it.
+#[test]
+fn json_behind_white_space_is_json() {
+    let mut fixture = Fixture::base();
+    let texts = ["\n{\"app\": 1, \"b\": \"label_\"}", "\r\t {\"q\": 1, \"c\": \"|label_app:no|\"}"];
+    pod_labels(&mut fixture, &texts);
+    each(&fixture, |summary| assert_eq!(label_sets(summary), [json!({"app": "1"}), json!({})]));
+    pod_labels(&mut fixture, &["\nlabel_b:y|label_app:x"]);
+    each(&fixture, |summary| assert_eq!(label_sets(summary), [json!({"app": "x"})]));
+}
+
+/// Nor is it one that labels of a pod on no node, which no row comes from, may be anything.
+#[test]
+fn labels_of_a_pod_on_no_node_are_not_read() {
+    let mut fixture = Fixture::base();
+    for node in [text(""), None] {
+        fixture.set_pods([pod(), PodRow { node, labels: text("bad"), ..pod() }]);
+        each(&fixture, |summary| assert_eq!(label_sets(summary), [json!({"app": "x"})]));
+    }
+    fixture.set_pods([pod(), PodRow { labels: text("bad"), ..pod() }]);
+    refused(&fixture.files(), &fixture.lookups, |error| {
+        assert!(error.to_string().contains("pod_labels"), "{error}")
+    });
+}
+
 fn precedence() -> Fixture {
     let mut fixture = Fixture::with_storage();
     fixture.enable(&["app", "team", "zone", "only_pv"]);

@@ -79,7 +79,9 @@ fn filter(text: Option<&str>, keys: &BTreeSet<String>) -> Result<Labels, String>
     if text.is_empty() {
         return Ok(Labels::new());
     }
-    let could_be_json = text.starts_with(['{', '[', '"']) || !text.contains("label_");
+    let spaces = |letter: char| letter != '\u{c}' && letter.is_ascii_whitespace();
+    let could_be_json =
+        text.trim_start_matches(spaces).starts_with(['{', '[', '"']) || !text.contains("label_");
     let all = if could_be_json { from_json(text)? } else { from_pipes(&without_nul(text.to_owned())?) };
     Ok(all
         .into_iter()

@@ -120,12 +120,18 @@ pub(super) fn read(oracle: &Oracle, files: &[InputFile], lookups: &Lookups) -> R
         let format = |reason: String| Error::Format { at: Box::new(at.clone()), reason };
         let reader = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone())
             .map_err(|error| format(error.to_string()))?;
-        // Daily files say no end of an interval; a file that does is hourly, whatever its name (SPEC 1.2, 1.4).
-        let hourly = reader.schema().column_with_name("interval_end").is_some();
+        if reader.schema().column_with_name("interval_start").is_none() {
+            return Err(format("no interval_start".to_owned()));
+        }
+        let has_ends = reader.schema().column_with_name("interval_end").is_some();
         let mut batches = Vec::new();
         for batch in reader.build().map_err(|error| format(error.to_string()))? {
             batches.push(plain(&batch.map_err(|error| format(error.to_string()))?, &at)?);
         }
+        // Daily rows say no end of an interval; a file whose rows do is hourly, whatever its name (SPEC 1.2, 1.4).
+        let ends = batches.iter().filter_map(|batch| batch.column_by_name("interval_end"));
+        let (rows, without) = ends.fold((0, 0), |sum, ends| (sum.0 + ends.len(), sum.1 + ends.null_count()));
+        let hourly = has_ends && (rows == 0 || without < rows);
         opened.push((file, partition, hourly, batches));
     }
     let with_daily: BTreeSet<Partition> = opened
