@@ -60,7 +60,7 @@ impl Table {
             (Self::NamespaceLabels, &["namespace_labels"]),
         ];
         let has = |mark: &&str| schema.column_with_name(mark).is_some();
-        marks.into_iter().find(|(_, marks)| marks.iter().any(|mark| has(mark))).map(|(table, _)| table)
+        marks.into_iter().find(|(_, marks)| marks.iter().any(has)).map(|(table, _)| table)
     }
 }
 
