@@ -69,6 +69,12 @@ impl Job {
         let mut lookups = lookups_of(config, &args.selection, database.clone()).await?;
         let fold =
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
+        let (first, last) = fold.range();
+        if first.month() != last.month() && config.run.output.is_none() {
+            return Err(wrong(
+                "rows of a database belong to a report period, which is one month: give --month, or a range within a month",
+            ));
+        }
         let input =
             config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
         let source = open(input.expose(), config)?;
@@ -229,8 +235,8 @@ impl Job {
         // Objects without a month are in the listing of any.
         let of_first = between(&self.lookups, months[0]);
         let listed = drive::list(&*self.source, &ListRequest::default(), &of_first).await?;
-        let in_a_month = |object: &ObjectMeta| KeyFacts::of(&object.key).partition.is_some();
-        if !listed.iter().all(in_a_month) {
+        if let Some(object) = listed.iter().find(|object| KeyFacts::of(&object.key).partition.is_none()) {
+            tracing::info!(object = &*object.key, "no month in this key: the range is carried out as one");
             return Ok(whole);
         }
         months.retain(|(_, last)| self.is_asked(*last));
@@ -239,13 +245,15 @@ impl Job {
 
     /// From here on it is about these days.
     pub(crate) fn turn_to(&mut self, part: (Day, Day)) {
-        self.readable.clear();
         self.lookups = between(&self.lookups, part);
         self.fold = Arc::new(self.fold.between(part.0, part.1));
     }
 
     /// Lists, reads footers, and leaves out what is published already.
     pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
+        // What an earlier pass saw is not what this one sees.
+        self.seen = None;
+        self.readable.clear();
         let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.source_uuid(), first, last).await?;
@@ -253,7 +261,7 @@ impl Job {
         report.objects += objects.len() as u64;
         let mut seen = self.sees(&objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
-            tracing::info!(objects = objects.len(), days_kept = days.len(), "nothing is new");
+            tracing::info!(%first, %last, objects = objects.len(), days_kept = days.len(), "nothing is new");
             self.see_to_orphaned(&published, &objects, |day| days.contains(&day), purpose, report).await?;
             let kept = self.kept(days, report);
             report.days_unchanged.extend(kept);
@@ -266,7 +274,7 @@ impl Job {
         }
         self.seen = Some(seen);
         self.readable = plan.objects.iter().map(|object| object.meta.key.clone()).collect();
-        warn_of_missing_columns(&plan);
+        report.columns_missing.extend(warn_of_missing_columns(&plan));
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         for bad in &plan.unreadable {
             let days = bad.days.unwrap_or((first, last));
@@ -303,6 +311,8 @@ impl Job {
             report.threads = self.options.threads.get();
         }
         tracing::info!(
+            %first,
+            %last,
             objects = objects.len(),
             row_groups = schedule.units().len(),
             days_kept,
@@ -376,14 +386,14 @@ impl Job {
     }
 }
 
-/// Not for each file: where an operator does not send a column, none of its files has it.
-fn warn_of_missing_columns(plan: &Plan) {
-    let mut missing: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+/// Not for each file: where an operator does not send a column, none of its files has it. Their names.
+fn warn_of_missing_columns(plan: &Plan) -> BTreeSet<&'static str> {
+    let mut missing: BTreeMap<Vec<&'static str>, Vec<&str>> = BTreeMap::new();
     for object in &plan.objects {
         missing.entry(object.kind.missing(object.footer.schema())).or_default().push(&object.meta.key);
     }
     missing.remove(&Vec::new());
-    for (columns, files) in missing {
+    for (columns, files) in &missing {
         let columns = columns.join(", ");
         tracing::warn!(
             columns,
@@ -392,6 +402,7 @@ fn warn_of_missing_columns(plan: &Plan) {
             "columns are missing and read as NULL"
         );
     }
+    missing.into_keys().flatten().collect()
 }
 
 fn between(lookups: &Lookups, (first, last): (Day, Day)) -> Lookups {

@@ -116,10 +116,13 @@ impl Output {
         !matches!(self, Self::Files { .. }) || published.contains(&day)
     }
 
-    /// What the last complete run of these days saw. Nothing, while an object of the source is in quarantine: every
-    /// run then tries it again.
+    /// What the last complete run of these days saw. Nothing, while something of theirs is in quarantine: every run then
+    /// tries it again.
     pub(crate) async fn seen(&mut self, source_uuid: &str, first: Day, last: Day) -> Result<Option<Seen>> {
-        if !self.left_out(source_uuid).await?.is_empty() {
+        let concerns = |entry: &QuarantineEntry| {
+            entry.days.is_empty() || entry.days.iter().any(|day| (first..=last).contains(day))
+        };
+        if self.left_out(source_uuid).await?.iter().any(concerns) {
             return Ok(None);
         }
         let kept = match self {
@@ -201,10 +204,14 @@ impl Output {
         }
     }
 
-    /// Forgets what was left out earlier and has been read by this run.
-    pub(crate) async fn recovered(&mut self, source_uuid: &str, read: &BTreeSet<&str>) -> Result<()> {
+    /// Forgets what was left out earlier and is no longer open.
+    pub(crate) async fn recovered(
+        &mut self,
+        source_uuid: &str,
+        is_done: impl Fn(&QuarantineEntry) -> bool,
+    ) -> Result<()> {
         for entry in self.left_out(source_uuid).await? {
-            if read.contains(entry.object.as_str()) {
+            if is_done(&entry) {
                 self.forget(source_uuid, &entry.object).await?;
             }
         }

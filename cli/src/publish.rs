@@ -130,25 +130,34 @@ impl Job {
         report: &Report,
         inputs: &BTreeMap<Day, Vec<InputObject>>,
     ) -> Result<()> {
-        let bad = report.quarantined.iter().filter_map(|bad| bad.object.as_deref());
-        let skipped = inputs
-            .iter()
-            .filter(|(day, _)| report.days_unchanged.contains(day) || !self.is_asked(**day))
-            .flat_map(|(_, inputs)| inputs.iter().map(|input| &*input.key));
-        let unread: BTreeSet<&str> = bad.chain(skipped).collect();
-        let mut read: BTreeSet<&str> =
-            self.readable.iter().map(|key| &**key).filter(|key| !unread.contains(key)).collect();
-        if report.days_held.is_empty() && self.since.is_none() {
-            read.insert(""); // a day that could not be finished has no object
-        }
-        self.output.recovered(&self.lookups.source_uuid.to_lowercase(), &read).await
+        let Self { output, readable, fold, since, .. } = self;
+        let is_asked = |day: &Day| fold.wants(*day) && since.is_none_or(|since| *day >= since);
+        let bad: BTreeSet<&str> = report.quarantined.iter().filter_map(|bad| bad.object.as_deref()).collect();
+        let of_days = |wanted: &dyn Fn(&Day) -> bool| -> BTreeMap<&str, Option<&str>> {
+            let inputs = inputs.iter().filter(|(day, _)| wanted(day)).flat_map(|(_, inputs)| inputs);
+            inputs.map(|input| (&*input.key, input.version.as_deref())).collect()
+        };
+        let unchanged = of_days(&|day| report.days_unchanged.contains(day));
+        let not_asked = of_days(&|day| !is_asked(day));
+        let is_done = |entry: &QuarantineEntry| {
+            let key = entry.object.as_str();
+            if let Some(day) = whole_day(key) {
+                return is_asked(&day) && !report.days_held.contains(&day);
+            }
+            if bad.contains(key) || not_asked.contains_key(key) || !readable.contains(key) {
+                return false;
+            }
+            // A day that stands was computed from another version, which has come back.
+            unchanged.get(key).is_none_or(|version| *version != entry.version.as_deref())
+        };
+        output.recovered(&self.lookups.source_uuid.to_lowercase(), is_done).await
     }
 
     /// Tells the next run what this one saw, where nothing was held back, left out or not asked for.
     async fn remember(&mut self, report: &Report, inputs: &BTreeMap<Day, Vec<InputObject>>) {
         let Some(mut seen) = self.seen.take() else { return };
         let (first, last) = self.fold.range();
-        if report.is_incomplete(first, last) || self.since.is_some() {
+        if report.is_incomplete(first, last) || !self.is_asked(first) {
             return;
         }
         for (day, inputs) in inputs {
@@ -225,6 +234,13 @@ pub(crate) fn quarantined(
     }
 }
 
+/// What stands before the day in place of an object's key, where it was the day that could not be finished.
+const WHOLE_DAY: &str = "day ";
+
+fn whole_day(object: &str) -> Option<Day> {
+    object.strip_prefix(WHOLE_DAY)?.parse().ok()
+}
+
 pub(crate) fn entry(
     error: &Error,
     object: Option<&ObjectMeta>,
@@ -232,14 +248,18 @@ pub(crate) fn entry(
     lookups: &Lookups,
     run: &RunId,
 ) -> QuarantineEntry {
-    let days = days.map(|(first, last)| first.through(last).collect());
+    let held = days.map(|(first, last)| first.through(last).collect());
     QuarantineEntry {
         source_uuid: lookups.source_uuid.to_lowercase(),
-        object: object.map(|object| object.key.to_string()).unwrap_or_default(),
+        object: match (object, days) {
+            (Some(object), _) => object.key.to_string(),
+            (None, Some((day, _))) => format!("{WHOLE_DAY}{day}"),
+            (None, None) => String::new(),
+        },
         version: object.and_then(|object| object.version.as_deref().map(str::to_owned)),
         code: error.code().to_owned(),
         reason: error.to_string(),
-        days: days.unwrap_or_default(),
+        days: held.unwrap_or_default(),
         run: run.0.clone(),
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Report {
     pub(crate) bytes_written: u64,
     pub(crate) rows_deleted: u64,
     pub(crate) nodes_without_role: u64,
+    /// Columns that koku always writes and some file does not have: they read as NULL.
+    pub(crate) columns_missing: BTreeSet<&'static str>,
     pub(crate) seconds: Seconds,
     /// Of all threads, in user and kernel mode.
     pub(crate) cpu_seconds: f64,
@@ -222,6 +224,10 @@ impl fmt::Display for Report {
                 "warning: {} node-days have no known role, so their unallocated rows have no namespace",
                 self.nodes_without_role
             )?;
+        }
+        if !self.columns_missing.is_empty() {
+            let columns: Vec<&str> = self.columns_missing.iter().copied().collect();
+            writeln!(f, "warning: some files do not have {}; read as NULL", columns.join(", "))?;
         }
         if let (Some(first), Some(last)) = (self.days_orphaned.first(), self.days_orphaned.last()) {
             writeln!(

@@ -240,12 +240,16 @@ fn a_range_of_two_months_is_two_runs_in_one() {
     assert_eq!(run(0, &[])["bytes_read"], 0);
 
     // What is bad in one month does not concern the other.
-    let (input, broken) = (bench.path("input"), bench.file(&["pod_usage", "2025-11-05"]));
-    let whole = fs::read(&broken).expect("readable");
+    let (input, aside) = (bench.path("input"), bench.path("aside"));
+    let broken = bench.file(&["pod_usage", "2025-11-05"]);
+    fs::rename(&broken, &aside).expect("one directory");
     fs::write(&broken, "broken").expect("writable");
     let command = ["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
     let said = DAYSUM.ends(3, &command);
-    assert!(said.contains("planned objects=40 row_groups=0 days_kept=10"), "{said}");
+    assert!(
+        said.contains("nothing is new first=2025-12-01 last=2025-12-10 objects=40 days_kept=10"),
+        "{said}"
+    );
     let held = run(3, &[]);
     assert_eq!(
         (days(&held, "days_held"), days(&held, "days_unchanged").len()),
@@ -257,11 +261,22 @@ fn a_range_of_two_months_is_two_runs_in_one() {
     let since = run(0, &["--since", "2025-12-01"]);
     assert_eq!((counts(&since)[0], days(&since, "days_unchanged").len()), (Some(40), 10));
 
+    // It comes back as the very file that the day was computed from: nothing is left to be done.
+    fs::rename(&aside, &broken).expect("one directory");
+    assert_eq!(days(&run(0, &[]), "days_unchanged").len(), 40);
+    assert_eq!(run(0, &[])["bytes_read"], 0);
+
     // Nobody knows which month this one is of.
-    fs::remove_file(&broken).expect("it was there");
-    fs::write(bench.path("input/pods.parquet"), &whole).expect("writable");
+    fs::rename(&broken, bench.path("input/pods.parquet")).expect("one directory");
     assert_eq!(days(&run(0, &[]), "days"), ["2025-11-05"]);
     assert_eq!(counts(&run(0, &["--force"])), counts(&first));
+
+    // A database has one report period for a month.
+    let (_, url) = DAYSUM.tenant(&Golden::read(&Golden::root().join("gen-small")).lookups);
+    let database = ["--database", &url, "--schema", SCHEMA];
+    let said =
+        DAYSUM.ends(2, &[&["run", text(&input), "--lookups", text(&bench.lookups)], &database[..]].concat());
+    assert!(said.contains("one month"), "{said}");
 }
 
 #[test]
@@ -679,6 +694,37 @@ fn what_changes_or_vanishes_while_it_is_read_is_listed_again() {
     assert_eq!((rows.len(), said.matches("listing again").count()), (0, 3), "{said}");
     assert!(said.contains(&second.key) && said.contains("changed since it was listed"), "{said}");
     assert_eq!(run("restless", 0, "restless").1.len(), 2, "nothing changes any more");
+}
+
+/// What the first pass of a run saw must not be remembered for the second.
+#[test]
+fn an_object_that_vanishes_and_comes_back_is_new() {
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (_, lookups) = command::golden("gen-small");
+    let (work, s3) = (TempDir::new().expect("a directory"), S3Server::start());
+    let (output, report) = (work.path().join("out"), work.path().join("report.json"));
+    let input = format!("s3://{BUCKET}/returns");
+    let run = || {
+        let run = ["run", &input, "--lookups", text(&lookups), "--output", text(&output)];
+        DAYSUM.ends_with(0, &[&run[..], &["--report", text(&report)]].concat(), &s3.variables());
+        serde_json::from_slice::<Value>(&fs::read(&report).expect("a report")).expect("JSON")
+    };
+    s3.place_files("returns", &golden.files);
+    assert_eq!(days(&run(), "days").len(), 2);
+
+    let words = ["pod_usage_line_items_daily", "2025-11-02"];
+    let file = golden.files.iter().find(|file| words.iter().all(|word| file.key.contains(word)));
+    let mut another = file.expect("a file of each day").clone();
+    another.key = another.key.replace(".parquet", ".another.parquet");
+    let another = [another];
+    s3.place_files("returns", &another);
+    s3.change(&format!("returns/{}", another[0].key), 1, None);
+    let vanished = run();
+    assert_eq!((&vanished["replans"], days(&vanished, "days_unchanged").len()), (&Value::from(1), 2));
+
+    s3.place_files("returns", &another);
+    let back = run();
+    assert_eq!((days(&back, "days"), days(&back, "days_orphaned").len()), (vec!["2025-11-02".into()], 0));
 }
 
 #[test]

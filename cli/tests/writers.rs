@@ -169,7 +169,7 @@ fn a_refused_day_is_held_back_and_the_others_are_published() {
     assert_eq!(scene.published().len(), 8);
     let held =
         scene.sql(&format!("SELECT date '1970-01-01' + days[1], object FROM {SCHEMA}.daysum_quarantine"));
-    assert_eq!(held, format!("{FIRST}|"));
+    assert_eq!(held, format!("{FIRST}|day {FIRST}"));
 }
 
 /// The run fails, and yet every day is a whole one: what was being written is seen through.

@@ -6,6 +6,7 @@ use std::fmt;
 use daysum_core::Result;
 use serde::Serialize;
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
@@ -136,18 +137,18 @@ impl<'a> Catalog<'a> {
     async fn read(client: &Client, schema: &'a Schema) -> Result<Self> {
         let during = during("check the tables");
         let general = client
-            .query_opt(
+            .query_typed_opt(
                 "SELECT current_setting('server_version_num')::int4, \
                         current_setting('transaction_read_only') = 'on', pg_catalog.pg_is_in_recovery(), \
                         has_schema_privilege(oid, 'USAGE'), has_schema_privilege(oid, 'CREATE') \
                  FROM pg_catalog.pg_namespace WHERE nspname = $1",
-                &[&schema.name()],
+                &[(&schema.name(), Type::TEXT)],
             )
             .await
             .map_err(&during)?
             .ok_or_else(|| missing_schema(schema))?;
         let found = client
-            .query(
+            .query_typed(
                 "SELECT c.relname::text, c.relkind = 'p', pg_has_role(c.relowner, 'USAGE'), \
                         has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'INSERT'), \
                         has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'), \
@@ -157,7 +158,7 @@ impl<'a> Catalog<'a> {
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                  WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY ($2)",
-                &[&schema.name(), &known_tables()],
+                &[(&schema.name(), Type::TEXT), (&known_tables(), Type::TEXT_ARRAY)],
             )
             .await
             .map_err(&during)?;

@@ -2,6 +2,7 @@
 
 use daysum_core::port::{InputObject, Published, RunId, WriteScope};
 use daysum_core::{Day, Error, Result};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
@@ -46,11 +47,11 @@ pub(crate) struct Entry {
 /// Whether the table is there, whatever the privileges on it. A missing schema is an error.
 pub(crate) async fn exists(client: &Client, schema: &Schema) -> Result<bool> {
     let found = client
-        .query_opt(
+        .query_typed_opt(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
                             WHERE c.relnamespace = n.oid AND c.relname = $2) \
              FROM pg_catalog.pg_namespace n WHERE n.nspname = $1",
-            &[&schema.name(), &LEDGER],
+            &[(&schema.name(), Type::TEXT), (&LEDGER, Type::TEXT)],
         )
         .await
         .map_err(during("look for the ledger"))?;
@@ -82,7 +83,9 @@ pub(crate) async fn list(
          ORDER BY usage_day",
         schema.table(LEDGER)
     );
-    let found = client.query(&sql, &[&source, &first.0, &last.0]).await.map_err(during("read the ledger"))?;
+    let given: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&source, Type::UUID), (&first.0, Type::INT4), (&last.0, Type::INT4)];
+    let found = client.query_typed(&sql, &given).await.map_err(during("read the ledger"))?;
     found
         .iter()
         .map(|row| {
@@ -196,7 +199,8 @@ pub(crate) async fn unmatch(client: &Client, schema: &Schema, source: Uuid, days
         schema.table(LEDGER)
     );
     let days: Vec<i32> = days.iter().map(|day| day.0).collect();
-    client.execute(&sql, &[&source, &days]).await.map_err(during("mark the days for reading"))
+    let given: [(&(dyn ToSql + Sync), Type); 2] = [(&source, Type::UUID), (&days, Type::INT4_ARRAY)];
+    client.execute_typed(&sql, &given).await.map_err(during("mark the days for reading"))
 }
 
 /// Which write the ledger shows for a day.

@@ -3,6 +3,7 @@
 use daysum_core::port::{Quarantine, QuarantineEntry};
 use daysum_core::{BoxFuture, Day, Result};
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use crate::config::PostgresConfig;
 use crate::error::{during, printable};
@@ -50,11 +51,11 @@ impl PostgresQuarantine {
         if !self.ready {
             let operation = "create the quarantine";
             let exists: bool = client
-                .query_one(
+                .query_typed_one(
                     "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
                                     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                                     WHERE n.nspname = $1 AND c.relname = $2)",
-                    &[&self.schema.name(), &QUARANTINE],
+                    &[(&self.schema.name(), Type::TEXT), (&QUARANTINE, Type::TEXT)],
                 )
                 .await
                 .map_err(during(operation))?
@@ -85,9 +86,17 @@ impl PostgresQuarantine {
             if entry.reason.contains('\0') { printable(&entry.reason) } else { entry.reason.clone() };
         self.client()
             .await?
-            .execute(
+            .execute_typed(
                 &sql,
-                &[&entry.source_uuid, &entry.object, &entry.version, &entry.code, &reason, &days, &entry.run],
+                &[
+                    (&entry.source_uuid, Type::TEXT),
+                    (&entry.object, Type::TEXT),
+                    (&entry.version, Type::TEXT),
+                    (&entry.code, Type::TEXT),
+                    (&reason, Type::TEXT),
+                    (&days, Type::INT4_ARRAY),
+                    (&entry.run, Type::TEXT),
+                ],
             )
             .await
             .map(drop)
@@ -100,8 +109,11 @@ impl PostgresQuarantine {
              ORDER BY object COLLATE \"C\", version COLLATE \"C\" NULLS FIRST",
             self.schema.table(QUARANTINE)
         );
-        let rows =
-            self.client().await?.query(&sql, &[&source_uuid]).await.map_err(during("list the quarantine"))?;
+        let client = self.client().await?;
+        let rows = client
+            .query_typed(&sql, &[(&source_uuid, Type::TEXT)])
+            .await
+            .map_err(during("list the quarantine"))?;
         Ok(rows
             .iter()
             .map(|row| QuarantineEntry {
@@ -121,7 +133,7 @@ impl PostgresQuarantine {
             format!("DELETE FROM {} WHERE source_uuid = $1 AND object = $2", self.schema.table(QUARANTINE));
         self.client()
             .await?
-            .execute(&sql, &[&source_uuid, &object])
+            .execute_typed(&sql, &[(&source_uuid, Type::TEXT), (&object, Type::TEXT)])
             .await
             .map_err(during("remove from quarantine"))
     }

@@ -2,6 +2,7 @@
 
 use daysum_core::{Day, Result};
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::error::during;
@@ -41,7 +42,7 @@ pub(crate) async fn get(
         schema.table(SEEN)
     );
     let found = client
-        .query_opt(&sql, &[&source, &first.0, &last.0])
+        .query_typed_opt(&sql, &[(&source, Type::UUID), (&first.0, Type::INT4), (&last.0, Type::INT4)])
         .await
         .map_err(during("read what the last run saw"))?;
     Ok(found.map(|row| row.get(0)))
@@ -62,7 +63,10 @@ pub(crate) async fn put(
         schema.table(SEEN)
     );
     client
-        .execute(&sql, &[&source, &first.0, &last.0, &seen])
+        .execute_typed(
+            &sql,
+            &[(&source, Type::UUID), (&first.0, Type::INT4), (&last.0, Type::INT4), (&seen, Type::TEXT)],
+        )
         .await
         .map(drop)
         .map_err(during("remember what this run saw"))

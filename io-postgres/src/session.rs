@@ -130,6 +130,9 @@ where
 
 /// The statement that bounds everything inside a transaction. `SET LOCAL` ends with it, so a pooler that
 /// hands the connection on passes nothing of ours along.
+///
+/// For the same reason a query outside a transaction is asked with its types (`query_typed`), in one message: a prepared
+/// statement would wait for its execution in a connection that the pooler may have given to somebody else.
 pub(crate) fn transaction_settings(timeouts: &Timeouts) -> String {
     let (statement, lock) = (timeouts.statement.as_millis(), timeouts.lock.as_millis());
     format!(

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use arrow::datatypes::DataType;
 use daysum_core::rows;
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
 
 use crate::ident::Schema;
 use crate::ledger::EPOCH_SQL;
@@ -98,11 +99,11 @@ pub(crate) async fn table_exists(
     table: &str,
 ) -> Result<bool, tokio_postgres::Error> {
     let found = client
-        .query_one(
+        .query_typed_one(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
                             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                             WHERE n.nspname = $1 AND c.relname = $2)",
-            &[&schema.name(), &table],
+            &[(&schema.name(), Type::TEXT), (&table, Type::TEXT)],
         )
         .await?;
     Ok(found.get(0))

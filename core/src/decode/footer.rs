@@ -94,10 +94,12 @@ impl FooterDecoder {
             columns: plain.metadata().file_metadata().schema_descr_ptr(),
         };
         let start = layout.leaf("interval_start");
+        let ends = layout.schema.field_with_name("interval_end");
+        let no_type = ends.is_ok_and(|ends| *ends.data_type() == DataType::Null);
         let never_ends = |leaf| {
             let mut filled =
                 plain.metadata().row_groups().iter().filter(|group| group.num_rows() > 0).peekable();
-            filled.peek().is_some() && filled.all(|group| is_null(group.column(leaf)))
+            filled.peek().is_some() && (no_type || filled.all(|group| is_null(group.column(leaf))))
         };
         let grain = match layout.leaf("interval_end") {
             // Exports of koku's own tables have the column in daily rows too, with nothing in it (SPEC 1.4).
@@ -208,7 +210,8 @@ impl Footer {
         })
     }
 
-    /// Whether its rows are hourly.
+    /// Whether its rows are hourly: they have an `interval_end`, and neither its type nor its statistics say that it holds
+    /// nothing.
     pub fn grain(&self) -> Grain {
         self.grain
     }

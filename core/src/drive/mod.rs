@@ -103,7 +103,8 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
     let request = ListRequest { wanted: Some(wanted.clone()), ..request.clone() };
     let mut listed = source.list(&request);
     while let Some(object) = listed.try_next().await? {
-        if object.key.ends_with(".parquet") && KeyFacts::of(&object.key).may_hold(&wanted) {
+        let is_read = object.key.ends_with(".parquet") && !plan::is_of_other_table(&object.key);
+        if is_read && KeyFacts::of(&object.key).may_hold(&wanted) {
             objects.push(object);
         }
     }

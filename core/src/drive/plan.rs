@@ -119,13 +119,17 @@ pub struct Plan {
 /// Tables of koku that are not part of the daily summary.
 const OTHER_TABLES: &[&str] = &["vm_usage", "gpu_usage"];
 
+pub(super) fn is_of_other_table(key: &str) -> bool {
+    OTHER_TABLES.iter().any(|table| key.contains(table))
+}
+
 /// Chooses what to read. Files of other sources, other months and other tables are left out; where daily and
 /// hourly files of a table and month are both there, each is used as SPEC 1.7 says.
 pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Result<Plan> {
     let (mut found, mut unreadable, wanted) = (Vec::new(), Vec::new(), wanted(lookups)?);
     for (meta, footer) in files {
         let facts = KeyFacts::of(&meta.key);
-        if !facts.may_hold(&wanted) || OTHER_TABLES.iter().any(|table| meta.key.contains(table)) {
+        if !facts.may_hold(&wanted) || is_of_other_table(&meta.key) {
             continue;
         }
         match footer.and_then(|footer| Ok((footer.table()?, footer))) {

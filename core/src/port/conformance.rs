@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 
 use super::{
     ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, RunId, Sink, Source, StateKey,
-    StateStore, WriteScope,
+    StateStore, Wanted, WriteScope,
 };
 use crate::day::Day;
 
@@ -75,10 +75,17 @@ async fn ranges(source: &dyn Source, object: &ObjectMeta, bytes: &Bytes) {
 }
 
 async fn listed(source: &dyn Source, prefix: &str) -> Vec<ObjectMeta> {
-    let request = ListRequest { prefix: prefix.to_owned(), wanted: None };
-    let mut objects: Vec<ObjectMeta> =
-        source.list(&request).try_collect().await.expect("the listing succeeds");
-    objects.sort_by(|a, b| a.key.cmp(&b.key));
+    let list = async |wanted| {
+        let request = ListRequest { prefix: prefix.to_owned(), wanted };
+        let mut objects: Vec<ObjectMeta> =
+            source.list(&request).try_collect().await.expect("the listing succeeds");
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        objects
+    };
+    let objects = list(None).await;
+    let months = ["0001-01", "9999-12"].map(|month| month.parse().expect("a month"));
+    let any = Wanted { source_uuid: String::new(), months: (months[0], months[1]) };
+    assert_eq!(list(Some(any)).await, objects, "nothing that is wanted may be left out");
     objects
 }
 

@@ -23,7 +23,7 @@ pub trait Quarantine: Debug + MaybeSend {
 pub struct QuarantineEntry {
     /// The provider whose object it is.
     pub source_uuid: String,
-    /// The object's key.
+    /// The object's key; the command writes `day YYYY-MM-DD` where no object but a whole day is bad.
     pub object: String,
     /// Its version when it was read.
     pub version: Option<String>,

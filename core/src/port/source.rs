@@ -17,7 +17,7 @@ use crate::send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};
 /// Wrong would be: a buffer shorter than its range (that is an error, not an answer), ranges of two
 /// versions of one object in one answer, or an empty list where the listing failed.
 pub trait Source: Debug + MaybeSend + MaybeSync {
-    /// Every object below `request.prefix`, in any order, each once.
+    /// Every object below `request.prefix`, in any order, each once; of those that are not wanted as many as it likes.
     fn list<'a>(&'a self, request: &'a ListRequest) -> BoxStream<'a, Result<ObjectMeta>>;
 
     /// The bytes of each range, in request order. Fails with [`Error::Changed`](crate::Error::Changed) when the object

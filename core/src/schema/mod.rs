@@ -1,12 +1,13 @@
 //! The tables as koku writes them, checked once at the edge; beyond it there are no column names (SPEC 1.3, 1.4).
 //!
 //! ```text
-//! footer --check--> every column that the table needs is there, with a type that can be read
+//! footer --check--> the columns that are there have types that can be read, and none is missing that is needed
 //! batch  --bind---> PodView / StorageView / LabelsView: typed columns, whatever the encoding was
 //! ```
 //!
-//! A column that is absent, or of Arrow's null type, reads as NULL where SPEC 1.3 allows it; extra
-//! columns are not even fetched.
+//! A column that is absent, or of Arrow's null type, reads as NULL (SPEC 1.3); extra columns are not even fetched. Two
+//! exceptions: without its time no row counts, and daily rows cannot be derived from hourly ones that lack a number, which
+//! would count as 0 (SPEC 1.5).
 
 mod column;
 mod convert;
@@ -51,7 +52,7 @@ impl Table {
         }
     }
 
-    /// The table whose columns these are, as koku decides it (SPEC 1.1 item 4), by any one that no other table has.
+    /// The table whose columns these are: any column that no other table has decides.
     pub fn detect(schema: &Schema) -> Option<Self> {
         let marks: [(Self, &[&str]); 4] = [
             (Self::PodUsage, &POD_METRICS),
@@ -139,7 +140,8 @@ impl FactKind {
         matches!(self, Self::PodHourly | Self::StorageHourly)
     }
 
-    /// Checks a file's schema before any of its data is fetched.
+    /// Checks a file's schema before any of its data is fetched: types, the time, and for hourly files that stand in for
+    /// daily ones (SPEC 1.5) every column that koku always writes.
     pub fn check(self, object: &str, schema: &Schema) -> Result<()> {
         for column in self.columns() {
             let refuse = |found: String| Error::Schema {
@@ -150,7 +152,7 @@ impl FactKind {
             match schema.column_with_name(column.name) {
                 Some((_, field)) if column.content.reads(field.data_type()) => {}
                 Some((_, field)) => return Err(refuse(field.data_type().to_string())),
-                None if column.content == Content::Instant => {
+                None if column.content == Content::Instant || (self.derives_daily() && column.usual) => {
                     return Err(refuse("no such column".to_owned()));
                 }
                 None => {}
@@ -159,7 +161,7 @@ impl FactKind {
         Ok(())
     }
 
-    /// Columns that koku always writes and this file lacks: all of their values read as NULL, as they do in koku.
+    /// Columns that koku always writes and this file lacks: their values read as NULL, as in koku's tables.
     pub fn missing(self, schema: &Schema) -> Vec<&'static str> {
         let is_missing = |column: &&Column| column.usual && schema.column_with_name(column.name).is_none();
         self.columns().iter().filter(is_missing).map(|column| column.name).collect()
@@ -173,7 +175,7 @@ pub struct Column {
     pub name: &'static str,
     /// What it holds.
     pub content: Content,
-    /// Whether koku always writes it. Without it a file is read all the same (SPEC 1.3), except for the time.
+    /// Whether koku always writes it; see [`FactKind::check`] for what happens without it.
     pub usual: bool,
 }
 

@@ -12,7 +12,7 @@ const fn usual(name: &'static str, content: Content) -> Column {
     Column { name, content, usual: true }
 }
 
-/// A column that older operators do not send (SPEC 1.3).
+/// A column that files of older operators or versions of koku lack; nobody is told.
 const fn optional(name: &'static str, content: Content) -> Column {
     Column { name, content, usual: false }
 }

@@ -66,7 +66,8 @@ impl FoldConfig {
     pub(super) fn from_told(mut told: Told) -> Self {
         let labels = LabelFilter::new(told.label_keys.iter().cloned(), told.options.on_malformed_labels);
         told.label_keys = labels.keys().iter().map(|key| key.to_string()).collect();
-        let day = fingerprint(&serde_json::json!([told.label_keys, told.storage, told.options]));
+        let Told { label_keys, storage, options, first: _, last: _, days_of_month: _ } = &told;
+        let day = fingerprint(&serde_json::json!([label_keys, storage, options]));
         let fingerprint = fingerprint(&serde_json::json!(told));
         Self { told, labels, fingerprint, day_fingerprint: day }
     }

@@ -15,6 +15,7 @@ use daysum_tests::fixture::{
 use daysum_tests::golden::read_parquet;
 use daysum_tests::summary::Summary;
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::{each, each_of, one, refused};
 
@@ -156,13 +157,14 @@ fn changed(file: &InputFile, change: impl Fn(&str, &ArrayRef) -> Option<ArrayRef
     let columns = schema.fields().iter().zip(rows.columns());
     let kept = columns.filter_map(|(field, column)| Some((field.name(), change(field.name(), column)?)));
     let rows = RecordBatch::try_from_iter(kept).expect("columns of one length");
-    InputFile { key: file.key.clone(), bytes: written(&rows) }
+    InputFile { key: file.key.clone(), bytes: written(&rows, EnabledStatistics::Page) }
 }
 
-fn written(rows: &RecordBatch) -> Bytes {
+fn written(rows: &RecordBatch, statistics: EnabledStatistics) -> Bytes {
+    let properties = WriterProperties::builder().set_statistics_enabled(statistics).build();
     let mut bytes = Vec::new();
     let mut writer =
-        ArrowWriter::try_new(&mut bytes, rows.schema(), None).expect("a schema Parquet can hold");
+        ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).expect("a schema Parquet can hold");
     writer.write(rows).expect("writing to memory");
     writer.close().expect("writing to memory");
     bytes.into()
@@ -197,6 +199,12 @@ fn missing_columns_are_null() {
         assert_same(name, &expected, &found, Precision::Bits);
         assert_eq!(Summary(found).pods()[0].cpu()[..2], [None, Some(2.0)]);
     }
+    // Daily rows cannot be derived from hourly ones without a number: it would count as 0.
+    let hourly: Vec<InputFile> = without.into_iter().filter(|file| !file.key.contains("_daily/")).collect();
+    for (name, engine) in engines().into_iter().filter(|(name, _)| *name != "oracle") {
+        let error = engine.summarise(&hourly, &fixture.lookups).expect_err(name);
+        assert!(error.code() == "schema" && error.to_string().contains("pod_labels"), "{name}: {error}");
+    }
     let timeless = |name: &str, column: &ArrayRef| (name != "interval_start").then(|| column.clone());
     refused(
         &files.iter().map(|file| changed(file, timeless)).collect::<Vec<_>>(),
@@ -212,26 +220,29 @@ fn missing_columns_are_null() {
 fn daily_files_may_have_a_column_for_ends() {
     let fixture = Fixture::with_storage();
     let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
-    let files: Vec<InputFile> = fixture
-        .files()
-        .iter()
-        .map(|file| {
+    // Some writers have no statistics for a column without a type.
+    for (of, statistics) in [
+        (DataType::Timestamp(Millisecond, None), EnabledStatistics::Page),
+        (DataType::Null, EnabledStatistics::None),
+    ] {
+        let with_ends = |file: &InputFile| {
             let rows = read_parquet(file.bytes.clone());
             if rows.column_by_name("interval_end").is_some() {
                 return file.clone();
             }
-            let ends = new_null_array(&DataType::Timestamp(Millisecond, None), rows.num_rows());
             let schema = rows.schema();
-            let columns =
-                schema.fields().iter().map(|field| field.name().as_str()).zip(rows.columns().iter().cloned());
-            let rows =
-                RecordBatch::try_from_iter(columns.chain([("interval_end", ends)])).expect("one length");
-            InputFile { key: file.key.clone(), bytes: written(&rows) }
-        })
-        .collect();
-    each_of(&files, &fixture.lookups, |summary| {
-        assert_same("with ends", &expected, &summary.0, Precision::Bits)
-    });
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            let ends = ("interval_end", new_null_array(&of, rows.num_rows()));
+            let columns = names.zip(rows.columns().iter().cloned()).chain([ends]);
+            let columns = columns.map(|(name, column)| (name, column, true));
+            let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("one length");
+            InputFile { key: file.key.clone(), bytes: written(&rows, statistics) }
+        };
+        let files: Vec<InputFile> = fixture.files().iter().map(with_ends).collect();
+        each_of(&files, &fixture.lookups, |summary| {
+            assert_same("with ends", &expected, &summary.0, Precision::Bits)
+        });
+    }
 }
 
 #[test]
