@@ -1,4 +1,5 @@
-# S3 tests again, this time on a real server: Ceph's, the one inside OpenShift Data Foundation.
+# S3 tests again, this time on a real server: Ceph's, the one inside OpenShift Data Foundation; and PostgreSQL behind a
+# pooler, pgbouncer.
 source "$(dirname "$0")/../lib.sh"
 command -v apt-get >/dev/null || { echo "Ceph is unpacked from Debian's packages: apt-get is needed" >&2; exit 1; }
 settings=$(tests/s3/ceph-rgw.sh up)
@@ -6,5 +7,7 @@ trap 'tests/s3/ceph-rgw.sh down' EXIT
 eval "$settings"
 export S3_ENDPOINT AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY S3_BUCKET
 cargo test -p daysum-tests --locked --test integration s3_acceptance -- --ignored | tee target/acceptance.log
+apt pgbouncer
+cargo test -p daysum --locked --test pooler -- --ignored | tee -a target/acceptance.log
 # A filter that matches nothing passes; that must not count.
-grep -Eq 'test result: ok\. [1-9]' target/acceptance.log
+[ "$(grep -Ec 'test result: ok\. [1-9]' target/acceptance.log)" = 2 ]

@@ -12,7 +12,7 @@
 //! comes however this program ends, then stops the server at once and removes its directory.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -172,6 +172,30 @@ impl Server {
         format!("postgres:///{database}?host={}&port={}&user=koku", self.directory.display(), self.port)
     }
 
+    /// Starts pgbouncer before the server: after every transaction a connection is whoever's comes next, and there are
+    /// fewer of them than clients.
+    pub fn pooler(&self) -> Pooler {
+        let port = free_port();
+        let (directory, settings) = (self.directory.display(), self.directory.join("pgbouncer.ini"));
+        let told = format!(
+            "[databases]\n* = host=127.0.0.1 port={} user=koku\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir = {directory}\nauth_type = any\npool_mode = transaction\n\
+             default_pool_size = 3\nlogfile = {directory}/pgbouncer.log\n",
+            self.port
+        );
+        fs::write(&settings, told).expect("writable");
+        let mut command = self.command(&binary("pgbouncer"));
+        let quiet = command.arg("-q").arg(&settings).stdout(Stdio::null()).stderr(Stdio::null());
+        let pooler = Pooler { child: quiet.spawn().expect("pgbouncer starts"), port };
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let log = || fs::read_to_string(self.directory.join("pgbouncer.log")).unwrap_or_default();
+            assert!(started.elapsed() < Duration::from_secs(20), "pgbouncer did not start: {}", log());
+            sleep(Duration::from_millis(10));
+        }
+        pooler
+    }
+
     /// The port on loopback.
     pub fn port(&self) -> u16 {
         self.port
@@ -226,6 +250,27 @@ impl Server {
     }
 }
 
+/// pgbouncer in transaction mode. It ends with the value.
+#[derive(Debug)]
+pub struct Pooler {
+    child: Child,
+    port: u16,
+}
+
+impl Pooler {
+    /// The address of a database behind it.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://koku@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
@@ -237,7 +282,7 @@ impl Drop for Server {
     }
 }
 
-/// The program of PostgreSQL of that name.
+/// The program of PostgreSQL, or around it, of that name.
 pub fn binary(name: &str) -> PathBuf {
     let mut places: Vec<PathBuf> = std::env::var_os("PG_BIN").into_iter().map(PathBuf::from).collect();
     if let Some(path) = std::env::var_os("PATH") {
