@@ -38,6 +38,8 @@ struct Inspected {
     row_groups: usize,
     first_day: Option<Day>,
     last_day: Option<Day>,
+    /// Columns that koku always writes; they read as NULL.
+    missing: Vec<&'static str>,
     columns: Vec<Column>,
 }
 
@@ -116,6 +118,7 @@ fn inspect(file: &Path) -> Result<Inspected> {
         row_groups: metadata.num_row_groups(),
         first_day: days.clone().map(|days| days.0).min(),
         last_day: days.map(|days| days.1).max(),
+        missing: kind.map(|kind| kind.missing(footer.schema())).unwrap_or_default(),
         columns: columns.collect(),
     })
 }
@@ -180,8 +183,12 @@ fn text(inspected: &Inspected) -> String {
         (Some(first), Some(last)) => format!("{first} to {last}"),
         _ => "days unknown".to_owned(),
     };
+    let missing = match inspected.missing.as_slice() {
+        [] => String::new(),
+        columns => format!("\nwithout {}: they read as NULL", columns.join(", ")),
+    };
     format!(
-        "{}\n{} ({}), {} rows in {} row groups, {days}\n{table}",
+        "{}\n{} ({}), {} rows in {} row groups, {days}{missing}\n{table}",
         inspected.file.display(),
         inspected.table,
         inspected.grain,

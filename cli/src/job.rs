@@ -22,7 +22,7 @@ use crate::publish::{entry, quarantined};
 use crate::registry;
 use crate::report::Report;
 use crate::run::RunArgs;
-use crate::setup::{ensure_period, lookups_of, open, tenant, wrong};
+use crate::setup::{ensure_period, lookups_of, open, tenant, warn_of_missing_columns, wrong};
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -384,25 +384,6 @@ impl Job {
         }
         drive::plan(files, &self.lookups)
     }
-}
-
-/// Not for each file: where an operator does not send a column, none of its files has it. Their names.
-fn warn_of_missing_columns(plan: &Plan) -> BTreeSet<&'static str> {
-    let mut missing: BTreeMap<Vec<&'static str>, Vec<&str>> = BTreeMap::new();
-    for object in &plan.objects {
-        missing.entry(object.kind.missing(object.footer.schema())).or_default().push(&object.meta.key);
-    }
-    missing.remove(&Vec::new());
-    for (columns, files) in &missing {
-        let columns = columns.join(", ");
-        tracing::warn!(
-            columns,
-            files = files.len(),
-            first = files[0],
-            "columns are missing and read as NULL"
-        );
-    }
-    missing.into_keys().flatten().collect()
 }
 
 fn between(lookups: &Lookups, (first, last): (Day, Day)) -> Lookups {

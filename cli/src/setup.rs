@@ -1,8 +1,10 @@
 //! What commands need before they can start: lookups, an input, a tenant, a runtime.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use daysum::config::Config;
+use daysum_core::drive::Plan;
 use daysum_core::port::Source;
 use daysum_core::{Error, FoldConfig, Lookups, Result};
 use daysum_io_postgres::{Database, Schema};
@@ -79,6 +81,16 @@ pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
         return Ok(Arc::new(if config.policy.dedupe { source.with_metadata() } else { source }));
     }
     Ok(Arc::new(LocalSource::new(input)?))
+}
+
+/// Tells which columns read as NULL; their names.
+pub(crate) fn warn_of_missing_columns(plan: &Plan) -> BTreeSet<&'static str> {
+    let missing = plan.missing_columns();
+    for (columns, files) in &missing {
+        let (columns, first) = (columns.join(", "), files[0]);
+        tracing::warn!(columns, files = files.len(), first, "columns are missing and read as NULL");
+    }
+    missing.into_keys().flatten().collect()
 }
 
 pub(crate) fn runtime() -> Result<Runtime> {

@@ -14,7 +14,7 @@ use daysum_io_s3::{ObjectStoreSink, Place};
 
 use crate::args::{Common, Selection};
 use crate::output::Writer;
-use crate::setup::{lookups_of, open, runtime, wrong};
+use crate::setup::{lookups_of, open, runtime, warn_of_missing_columns, wrong};
 
 /// What to fold.
 #[derive(Debug, Args)]
@@ -75,6 +75,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
         let fold = Arc::new(FoldConfig::new(&lookups, options)?);
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
         let plan = drive::plan_below(&*source, &ListRequest::default(), &lookups).await?;
+        warn_of_missing_columns(&plan);
         let mut state = PartialState::empty(fold.clone());
         for object in &plan.objects {
             if args.only.is_empty() || args.only.iter().any(|part| object.meta.key.contains(part)) {

@@ -324,6 +324,13 @@ fn a_missing_column_is_told_and_read_as_null() {
     let said =
         DAYSUM.ends(0, &["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)]);
     assert!(said.contains("missing and read as NULL columns=\"storageclass\" files=4"), "{said}");
+    let file = bench.file(&["storage_usage_line_items_daily"]);
+    let inspected = DAYSUM.run(&["inspect", text(&file)], &[]).stdout;
+    assert!(inspected.contains("without storageclass: they read as NULL"), "{inspected}");
+    let state = bench.path("state");
+    let said =
+        DAYSUM.ends(0, &["fold", text(&input), "--lookups", text(&bench.lookups), "--output", text(&state)]);
+    assert!(said.contains("columns=\"storageclass\""), "{said}");
     let rows = read_parquet(fs::read(&parquet_below(&output)[0]).expect("readable").into());
     let classes = rows.column_by_name("storageclass").expect("a column");
     assert_eq!(classes.null_count(), rows.num_rows());

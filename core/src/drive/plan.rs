@@ -1,6 +1,6 @@
 //! Which file is read for what (SPEC 1.2, 1.7).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::day::{Day, Month};
 use crate::decode::Footer;
@@ -114,6 +114,21 @@ pub struct Plan {
     pub objects: Vec<PlannedObject>,
     /// They hold back their days.
     pub unreadable: Vec<UnreadableObject>,
+}
+
+impl Plan {
+    /// Columns that koku always writes and that read as NULL, with the files that lack just these. Not by file: where an
+    /// operator does not send a column, none of its files has it.
+    pub fn missing_columns(&self) -> BTreeMap<Vec<&'static str>, Vec<&str>> {
+        let mut missing: BTreeMap<Vec<&'static str>, Vec<&str>> = BTreeMap::new();
+        for object in &self.objects {
+            let columns = object.kind.missing(object.footer.schema());
+            if !columns.is_empty() {
+                missing.entry(columns).or_default().push(&object.meta.key);
+            }
+        }
+        missing
+    }
 }
 
 /// Tables of koku that are not part of the daily summary.
