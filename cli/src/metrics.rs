@@ -130,6 +130,11 @@ fn text(report: &Report, end: Option<&End>) -> String {
     one("read_bytes", "Bytes read from the source", report.bytes_read as f64);
     one("written_bytes", "Bytes written", report.bytes_written as f64);
     one("quarantined", "Objects, row groups and days left out", report.quarantined.len() as f64);
+    one(
+        "missing_columns",
+        "Columns that read as NULL, as files lack them",
+        report.columns_missing.len() as f64,
+    );
     one("database_retries", "Waits before trying the database again", daysum_io_postgres::retries() as f64);
     one("peak_memory_bytes", "Largest resident memory", peak_rss_bytes() as f64);
     if let Some(End { code, now, success }) = end {

@@ -321,9 +321,12 @@ fn a_missing_column_is_told_and_read_as_null() {
         writer.close().expect("written");
     }
     let (input, output) = (bench.path("input"), bench.path("out"));
-    let said =
-        DAYSUM.ends(0, &["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)]);
+    let metrics = bench.path("metrics");
+    let run = ["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
+    let said = DAYSUM.ends(0, &[&run[..], &["--metrics-file", text(&metrics)]].concat());
     assert!(said.contains("missing and read as NULL columns=\"storageclass\" files=4"), "{said}");
+    let metrics = fs::read_to_string(metrics).expect("metrics");
+    assert_eq!(samples(&metrics)["daysum_missing_columns"], 1.0);
     let file = bench.file(&["storage_usage_line_items_daily"]);
     let inspected = DAYSUM.run(&["inspect", text(&file)], &[]).stdout;
     assert!(inspected.contains("without storageclass: they read as NULL"), "{inspected}");
