@@ -48,7 +48,7 @@ pub(crate) struct Job {
     pub(crate) reads: usize,
     pub(crate) run: RunId,
     /// Days that the ledger has rows of.
-    pub(crate) published: BTreeSet<Day>,
+    pub(crate) published: BTreeMap<Day, RunId>,
     pub(crate) force: bool,
     pub(crate) since: Option<Day>,
     /// Whether published days without any object are emptied.
@@ -59,8 +59,8 @@ pub(crate) struct Job {
     pub(crate) roles_from_database: bool,
     /// What this run sees, as the next one will want to know it.
     pub(crate) seen: Option<Seen>,
-    /// Keys of objects whose footer could be read.
-    pub(crate) readable: BTreeSet<Arc<str>>,
+    /// Keys of the listed objects, and whether their footer could be read.
+    pub(crate) listed: BTreeMap<Arc<str>, bool>,
 }
 
 impl Job {
@@ -70,7 +70,7 @@ impl Job {
         let fold =
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
         let (first, last) = fold.range();
-        if first.month() != last.month() && config.run.output.is_none() {
+        if first.month() != last.month() && config.run.output.is_none() && database.is_some() {
             return Err(wrong(
                 "rows of a database belong to a report period, which is one month: give --month, or a range within a month",
             ));
@@ -122,14 +122,14 @@ impl Job {
             limit,
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
-            published: BTreeSet::new(),
+            published: BTreeMap::new(),
             force: args.force,
             since: args.since,
             prune: args.prune,
             registry: config.postgresql.registry,
             roles_from_database: config.run.lookups.is_none() && !args.selection.names_nodes(),
             seen: None,
-            readable: BTreeSet::new(),
+            listed: BTreeMap::new(),
         })
     }
 
@@ -253,11 +253,11 @@ impl Job {
     pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         // What an earlier pass saw is not what this one sees.
         self.seen = None;
-        self.readable.clear();
         let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.source_uuid(), first, last).await?;
-        self.published = published.iter().map(|day| day.scope.day).collect();
+        self.listed = objects.iter().map(|object| (object.key.clone(), false)).collect();
+        self.published = published.iter().map(|day| (day.scope.day, day.scope.run.clone())).collect();
         report.objects += objects.len() as u64;
         let mut seen = self.sees(&objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
@@ -273,13 +273,14 @@ impl Job {
             seen = self.sees(&objects);
         }
         self.seen = Some(seen);
-        self.readable = plan.objects.iter().map(|object| object.meta.key.clone()).collect();
+        self.listed.extend(plan.objects.iter().map(|object| (object.meta.key.clone(), true)));
         report.columns_missing.extend(warn_of_missing_columns(&plan));
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         for bad in &plan.unreadable {
             let days = bad.days.unwrap_or((first, last));
             tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
-            let entry = entry(&bad.error, Some(&bad.meta), Some(days), &self.lookups, &self.run);
+            let touched = days.0.through(days.1);
+            let entry = entry(&bad.error, Some(&bad.meta), touched, &self.lookups, &self.run);
             if purpose == Purpose::Publish {
                 self.output.quarantine(&entry).await?;
             }

@@ -132,7 +132,7 @@ fn text(report: &Report, end: Option<&End>) -> String {
     one("quarantined", "Objects, row groups and days left out", report.quarantined.len() as f64);
     one(
         "missing_columns",
-        "Columns that read as NULL, as files lack them",
+        "Columns that read as NULL, as files that this run looked into lack them",
         report.columns_missing.len() as f64,
     );
     one("database_retries", "Waits before trying the database again", daysum_io_postgres::retries() as f64);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use daysum_core::drive::Seen;
-use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, Sink, WriteScope};
+use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, RunId, Sink, WriteScope};
 use daysum_core::rows::RowsFormat;
 use daysum_core::{Day, DaySummary, Month, NodeRole, Result};
 use daysum_io_postgres::{
@@ -112,8 +112,8 @@ impl Output {
     }
 
     /// Whether a day that has no rows any more may have some here: a database can hold rows that others wrote.
-    pub(crate) fn may_hold(&self, day: Day, published: &BTreeSet<Day>) -> bool {
-        !matches!(self, Self::Files { .. }) || published.contains(&day)
+    pub(crate) fn may_hold(&self, day: Day, published: &BTreeMap<Day, RunId>) -> bool {
+        !matches!(self, Self::Files { .. }) || published.contains_key(&day)
     }
 
     /// What the last complete run of these days saw. Nothing, while something of theirs is in quarantine: every run then
@@ -210,10 +210,13 @@ impl Output {
         source_uuid: &str,
         is_done: impl Fn(&QuarantineEntry) -> bool,
     ) -> Result<()> {
-        for entry in self.left_out(source_uuid).await? {
-            if is_done(&entry) {
-                self.forget(source_uuid, &entry.object).await?;
-            }
+        let entries = self.left_out(source_uuid).await?;
+        let (done, open): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_done);
+        // The entries of an object go together: as long as one version is open, so is the object.
+        let open: BTreeSet<String> = open.into_iter().map(|entry| entry.object).collect();
+        let done: BTreeSet<String> = done.into_iter().map(|entry| entry.object).collect();
+        for object in done.difference(&open) {
+            self.forget(source_uuid, object).await?;
         }
         Ok(())
     }

@@ -69,6 +69,7 @@ impl Job {
         show: &dyn Fn(&Report),
     ) -> Result<()> {
         let inputs = schedule.inputs();
+        let skipped: BTreeSet<Day> = schedule.held().difference(&report.days_held).copied().collect();
         let fingerprint = self.fingerprint();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
         let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
@@ -119,36 +120,42 @@ impl Job {
         report.seconds.fold += outcome.fold.as_secs_f64();
         report.seconds.finalise += outcome.finalise.as_secs_f64();
         report.add_counts(&outcome.counts)?;
-        runtime.block_on(self.forget_recovered(report, &inputs))?;
+        runtime.block_on(self.forget_recovered(report, &inputs, &skipped))?;
         runtime.block_on(self.remember(report, &inputs));
         Ok(())
     }
 
-    /// Takes out of the quarantine what this run has read in full: neither bad again, nor of a day that was skipped.
+    /// Takes out of the quarantine what is no longer open. `skipped` are days that this pass did not read.
     async fn forget_recovered(
         &mut self,
         report: &Report,
         inputs: &BTreeMap<Day, Vec<InputObject>>,
+        skipped: &BTreeSet<Day>,
     ) -> Result<()> {
-        let Self { output, readable, fold, since, .. } = self;
-        let is_asked = |day: &Day| fold.wants(*day) && since.is_none_or(|since| *day >= since);
-        let bad: BTreeSet<&str> = report.quarantined.iter().filter_map(|bad| bad.object.as_deref()).collect();
-        let of_days = |wanted: &dyn Fn(&Day) -> bool| -> BTreeMap<&str, Option<&str>> {
-            let inputs = inputs.iter().filter(|(day, _)| wanted(day)).flat_map(|(_, inputs)| inputs);
-            inputs.map(|input| (&*input.key, input.version.as_deref())).collect()
+        let Self { output, listed, published, fold, since, .. } = self;
+        let is_settled = |day: &Day| {
+            fold.wants(*day) && since.is_none_or(|since| *day >= since) && !report.days_held.contains(day)
         };
-        let unchanged = of_days(&|day| report.days_unchanged.contains(day));
-        let not_asked = of_days(&|day| !is_asked(day));
+        let bad: BTreeSet<&str> = report.quarantined.iter().filter_map(|bad| bad.object.as_deref()).collect();
+        let mut unread: BTreeMap<&str, Vec<(&Day, Option<&str>)>> = BTreeMap::new();
+        for (day, inputs) in inputs.iter().filter(|(day, _)| skipped.contains(day)) {
+            for input in inputs {
+                unread.entry(&input.key).or_default().push((day, input.version.as_deref()));
+            }
+        }
         let is_done = |entry: &QuarantineEntry| {
+            let Some(readable) = listed.get(entry.object.as_str()) else {
+                // A whole day, or an object that is gone: what counts is that its days stand.
+                return !entry.days.is_empty() && entry.days.iter().all(is_settled);
+            };
+            // A day that stands was computed with the object, unless by the run that has left it out.
+            let stands = |(day, version): &(&Day, Option<&str>)| {
+                (report.days_unchanged.contains(day) || report.days.contains(day))
+                    && (*version != entry.version.as_deref()
+                        || published.get(day).is_some_and(|run| run.0 != entry.run))
+            };
             let key = entry.object.as_str();
-            if let Some(day) = whole_day(key) {
-                return is_asked(&day) && !report.days_held.contains(&day);
-            }
-            if bad.contains(key) || not_asked.contains_key(key) || !readable.contains(key) {
-                return false;
-            }
-            // A day that stands was computed from another version, which has come back.
-            unchanged.get(key).is_none_or(|version| *version != entry.version.as_deref())
+            *readable && !bad.contains(key) && unread.get(key).is_none_or(|days| days.iter().all(stands))
         };
         output.recovered(&self.lookups.source_uuid.to_lowercase(), is_done).await
     }
@@ -213,7 +220,18 @@ impl Desk<'_> {
         let row_group = unit.as_ref().map(|unit| unit.row_group.index);
         tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");
         report.quarantined.push(quarantined(&error, object, row_group, Some(days)));
-        let entry = entry(&error, object, Some(days), lookups, run);
+        let Some(object) = object else {
+            for day in days.0.through(days.1) {
+                let entry = entry(&error, None, [day], lookups, run);
+                self.runtime.block_on(self.output.quarantine(&entry))?;
+            }
+            return Ok(());
+        };
+        // An object has one entry, whichever of its row groups are bad.
+        let same = report.quarantined.iter().filter(|bad| bad.object.as_deref() == Some(&*object.key));
+        let spans = same.filter_map(|bad| bad.first_day.zip(bad.last_day));
+        let days: BTreeSet<Day> = spans.flat_map(|(first, last)| first.through(last)).collect();
+        let entry = entry(&error, Some(object), days, lookups, run);
         self.runtime.block_on(self.output.quarantine(&entry))
     }
 }
@@ -234,32 +252,25 @@ pub(crate) fn quarantined(
     }
 }
 
-/// What stands before the day in place of an object's key, where it was the day that could not be finished.
-const WHOLE_DAY: &str = "day ";
-
-fn whole_day(object: &str) -> Option<Day> {
-    object.strip_prefix(WHOLE_DAY)?.parse().ok()
-}
-
+/// What was left out, and the days that it touches; without an object it was one whole day.
 pub(crate) fn entry(
     error: &Error,
     object: Option<&ObjectMeta>,
-    days: Option<(Day, Day)>,
+    days: impl IntoIterator<Item = Day>,
     lookups: &Lookups,
     run: &RunId,
 ) -> QuarantineEntry {
-    let held = days.map(|(first, last)| first.through(last).collect());
+    let days: Vec<Day> = days.into_iter().collect();
     QuarantineEntry {
         source_uuid: lookups.source_uuid.to_lowercase(),
-        object: match (object, days) {
-            (Some(object), _) => object.key.to_string(),
-            (None, Some((day, _))) => format!("{WHOLE_DAY}{day}"),
-            (None, None) => String::new(),
+        object: match object {
+            Some(object) => object.key.to_string(),
+            None => days.first().map(|day| format!("day {day}")).unwrap_or_default(),
         },
         version: object.and_then(|object| object.version.as_deref().map(str::to_owned)),
         code: error.code().to_owned(),
         reason: error.to_string(),
-        days: held.unwrap_or_default(),
+        days,
         run: run.0.clone(),
     }
 }

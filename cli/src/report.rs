@@ -119,7 +119,9 @@ impl Report {
     /// Forgets of these days what the next listing will tell anew.
     pub(crate) fn start_again(&mut self, (first, last): (Day, Day)) {
         self.replans += 1;
-        self.quarantined.retain(|bad| !bad.touches(first, last));
+        // A day that this run has published lacks what it lacks.
+        let of_published = |bad: &Quarantined| self.days.iter().any(|day| bad.touches(*day, *day));
+        self.quarantined.retain(|bad| !bad.touches(first, last) || of_published(bad));
         for days in [&mut self.days_held, &mut self.days_unchanged, &mut self.days_orphaned] {
             days.retain(|day| !(first..=last).contains(day));
         }

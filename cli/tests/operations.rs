@@ -17,6 +17,7 @@ use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{SCHEMA, database, shared};
 use daysum_tests::s3::{BUCKET, Fault, S3Server};
 use parquet::arrow::ArrowWriter;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -461,6 +462,112 @@ fn quarantine_retry_reads_what_was_skipped() {
         ),
     );
     assert!(bench.run(0, &skip)["bytes_read"].as_u64() > Some(0), "something is still in quarantine");
+}
+
+/// Runs that skip what is bad, and their quarantine.
+struct Skipping {
+    bench: Bench,
+    output: PathBuf,
+    settings: PathBuf,
+}
+
+impl Skipping {
+    fn new() -> Self {
+        let bench = Bench::new(DAYSUM);
+        let (output, settings) = (bench.path("out"), bench.path("daysum.yaml"));
+        fs::write(&settings, "policy: {bad_file: skip-and-report}").expect("writable");
+        Self { bench, output, settings }
+    }
+
+    fn run(&self) -> Value {
+        self.bench.run(0, &["--output", text(&self.output), "--config", text(&self.settings)])
+    }
+
+    fn open(&self) -> String {
+        let golden = Golden::read(&Golden::root().join("gen-small"));
+        let asked = ["--output", text(&self.output), "--source", &golden.lookups.source_uuid];
+        DAYSUM.run(&[&["quarantine", "list"], &asked[..]].concat(), &[]).stdout
+    }
+}
+
+/// Breaks the first page of each row group; the footer stays sound.
+fn break_pages(path: &Path, with: u8) {
+    let mut content = fs::read(path).expect("readable");
+    let reader = SerializedFileReader::new(File::open(path).expect("readable")).expect("Parquet");
+    for group in reader.metadata().row_groups() {
+        let (start, length) = group.column(0).byte_range();
+        content[start as usize..(start + length.min(60)) as usize].fill(with);
+    }
+    fs::write(path, content).expect("writable");
+}
+
+#[test]
+fn an_object_is_open_as_long_as_one_version_or_day_is() {
+    let scene = Skipping::new();
+    // Both days in one file, a row group for each.
+    let [first, second] =
+        ["2025-11-01", "2025-11-02"].map(|day| scene.bench.file(&["pod_usage_line_items_daily", day]));
+    let days_of = [&first, &second].map(|path| read_parquet(fs::read(path).expect("readable").into()));
+    let written = File::create(&first).expect("writable");
+    let mut writer =
+        ArrowWriter::try_new(written, days_of[0].schema(), None).expect("a schema Parquet can hold");
+    for rows in &days_of {
+        writer.write(rows).expect("written");
+        writer.flush().expect("written");
+    }
+    writer.close().expect("written");
+    fs::remove_file(&second).expect("it was there");
+
+    break_pages(&first, 0xff);
+    assert_eq!(days(&scene.run(), "days").len(), 2);
+    assert!(scene.open().contains("holds back 2025-11-01 2025-11-02"), "{}", scene.open());
+    break_pages(&first, 0xfe);
+    assert_eq!(days(&scene.run(), "days").len(), 2);
+    for _ in 0..2 {
+        let again = scene.run();
+        assert_eq!(days(&again, "days_unchanged").len(), 2);
+        assert!(again["bytes_read"].as_u64() > Some(0), "something is open");
+        assert!(scene.open().contains("2 objects"), "both versions stay: {}", scene.open());
+    }
+
+    fs::remove_file(&first).expect("it was there");
+    assert_eq!(days(&scene.run(), "days").len(), 2);
+    assert!(scene.open().contains("0 objects"), "it is gone: {}", scene.open());
+    assert_eq!(scene.run()["bytes_read"], 0);
+}
+
+#[test]
+fn what_a_day_lacks_is_open_after_the_run_has_listed_again() {
+    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let (scene, s3) = (Skipping::new(), S3Server::start());
+    let [first, second] = ["2025-11-01", "2025-11-02"].map(|day| {
+        let words = ["pod_usage_line_items_daily", day];
+        let file = golden.files.iter().find(|file| words.iter().all(|word| file.key.contains(word)));
+        file.expect("a file of each day").key.clone()
+    });
+    let mut files = golden.files.clone();
+    let bad = files.iter_mut().find(|file| file.key == first).expect("it is there");
+    let broken = scene.bench.path("broken.parquet");
+    fs::write(&broken, &bad.bytes).expect("writable");
+    break_pages(&broken, 0xff);
+    bad.bytes = fs::read(&broken).expect("readable").into();
+    s3.place_files("in", &files);
+    s3.change(&format!("in/{second}"), 1, None); // after its footer was read, and after the first day was published
+
+    let (input, report) = (format!("s3://{BUCKET}/in"), scene.bench.path("report.json"));
+    let run = || {
+        let paths = [&scene.bench.lookups, &scene.output, &scene.settings, &report].map(|path| text(path));
+        let run = ["run", &input, "--threads", "1", "--lookups", paths[0], "--output", paths[1]];
+        let more = ["--config", paths[2], "--report", paths[3]];
+        DAYSUM.ends_with(0, &[&run[..], &more].concat(), &s3.variables());
+        serde_json::from_slice::<Value>(&fs::read(&report).expect("a report")).expect("JSON")
+    };
+    let told = run();
+    assert_eq!((&told["replans"], days(&told, "days").len()), (&Value::from(1), 2));
+    assert_eq!(told["quarantined"].as_array().map(Vec::len), Some(1), "the first day lacks it");
+    assert!(scene.open().contains("1 objects"), "{}", scene.open());
+    assert!(run()["bytes_read"].as_u64() > Some(0), "and is looked at again");
+    assert!(scene.open().contains("1 objects"), "{}", scene.open());
 }
 
 #[test]

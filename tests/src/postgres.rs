@@ -183,7 +183,13 @@ impl Server {
              default_pool_size = 3\nlogfile = {directory}/pgbouncer.log\n",
             self.port
         );
-        fs::write(&settings, told).expect("writable");
+        // Newer ones carry prepared statements along, unless they are told not to.
+        let version =
+            Command::new(binary("pgbouncer")).arg("--version").output().expect("pgbouncer runs").stdout;
+        let version = String::from_utf8_lossy(&version);
+        let minor = version.split(['.', '\n']).nth(1).and_then(|minor| minor.parse::<u32>().ok());
+        let statements = if minor.expect("1.x") < 21 { "" } else { "max_prepared_statements = 0\n" };
+        fs::write(&settings, told + statements).expect("writable");
         let mut command = self.command(&binary("pgbouncer"));
         let quiet = command.arg("-q").arg(&settings).stdout(Stdio::null()).stderr(Stdio::null());
         let pooler = Pooler { child: quiet.spawn().expect("pgbouncer starts"), port };
