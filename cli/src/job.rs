@@ -47,7 +47,7 @@ pub(crate) struct Job {
     pub(crate) limit: u64,
     pub(crate) reads: usize,
     pub(crate) run: RunId,
-    /// Days that the ledger has rows of.
+    /// Days that the ledger has rows of, and the run that wrote them.
     pub(crate) published: BTreeMap<Day, RunId>,
     pub(crate) force: bool,
     pub(crate) since: Option<Day>,
@@ -144,7 +144,7 @@ impl Job {
         }
     }
 
-    /// Of a day's rows.
+    /// What a day's rows depend on beside its inputs; the ledger keeps it with them.
     pub(crate) fn fingerprint(&self) -> String {
         // A database whose registry is not written yet is no finished work.
         let registry = if self.registry { "-registry" } else { "" };

@@ -21,7 +21,9 @@ use crate::writers::{Done, Writers};
 const REPLANS: u32 = 3;
 
 impl Job {
-    /// Plans, folds and publishes, one part of the range after the other; `show` sees the report after every step.
+    /// Plans, folds and publishes, one part of the range after the other; `show` sees the report after every step. An
+    /// object that is no longer the listed one ends the pass: what is published stays, and the rest of the part is planned
+    /// from a new listing.
     pub(crate) fn carry_out(
         &mut self,
         purpose: Purpose,
@@ -31,34 +33,23 @@ impl Job {
     ) -> Result<()> {
         for part in runtime.block_on(self.parts())? {
             self.turn_to(part);
-            self.carry_out_part(purpose, runtime, report, show)?;
-        }
-        Ok(())
-    }
-
-    /// An object that is no longer the listed one ends the pass: what is published stays, and the rest is planned from a
-    /// new listing.
-    fn carry_out_part(
-        &mut self,
-        purpose: Purpose,
-        runtime: &Runtime,
-        report: &mut Report,
-        show: &dyn Fn(&Report),
-    ) -> Result<()> {
-        let objects = report.objects;
-        loop {
-            let started = Instant::now();
-            let planned = runtime.block_on(self.plan(report, purpose));
-            report.seconds.plan += started.elapsed().as_secs_f64();
-            match planned.and_then(|schedule| self.fold(schedule, runtime, report, show)) {
-                Err(error @ Error::Changed { .. }) if report.replans < REPLANS => {
-                    tracing::warn!(%error, "listing again");
-                    report.start_again(self.fold.range());
-                    report.objects = objects;
+            let objects = report.objects;
+            loop {
+                let started = Instant::now();
+                let planned = runtime.block_on(self.plan(report, purpose));
+                report.seconds.plan += started.elapsed().as_secs_f64();
+                match planned.and_then(|schedule| self.fold(schedule, runtime, report, show)) {
+                    Ok(()) => break,
+                    Err(error @ Error::Changed { .. }) if report.replans < REPLANS => {
+                        tracing::warn!(%error, "listing again");
+                        report.start_again(self.fold.range());
+                        report.objects = objects;
+                    }
+                    Err(error) => return Err(error),
                 }
-                ended => return ended,
             }
         }
+        Ok(())
     }
 
     fn fold(
@@ -132,6 +123,7 @@ impl Job {
         inputs: &BTreeMap<Day, Vec<InputObject>>,
         skipped: &BTreeSet<Day>,
     ) -> Result<()> {
+        let source = self.source_uuid();
         let Self { output, listed, published, fold, since, .. } = self;
         let is_settled = |day: &Day| {
             fold.wants(*day) && since.is_none_or(|since| *day >= since) && !report.days_held.contains(day)
@@ -157,7 +149,7 @@ impl Job {
             let key = entry.object.as_str();
             *readable && !bad.contains(key) && unread.get(key).is_none_or(|days| days.iter().all(stands))
         };
-        output.recovered(&self.lookups.source_uuid.to_lowercase(), is_done).await
+        output.recovered(&source, is_done).await
     }
 
     /// Tells the next run what this one saw, where nothing was held back, left out or not asked for.

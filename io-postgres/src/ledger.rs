@@ -2,7 +2,7 @@
 
 use daysum_core::port::{InputObject, Published, RunId, WriteScope};
 use daysum_core::{Day, Error, Result};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
@@ -83,9 +83,10 @@ pub(crate) async fn list(
          ORDER BY usage_day",
         schema.table(LEDGER)
     );
-    let given: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&source, Type::UUID), (&first.0, Type::INT4), (&last.0, Type::INT4)];
-    let found = client.query_typed(&sql, &given).await.map_err(during("read the ledger"))?;
+    let found = client
+        .query_typed(&sql, &[(&source, Type::UUID), (&first.0, Type::INT4), (&last.0, Type::INT4)])
+        .await
+        .map_err(during("read the ledger"))?;
     found
         .iter()
         .map(|row| {
@@ -199,8 +200,10 @@ pub(crate) async fn unmatch(client: &Client, schema: &Schema, source: Uuid, days
         schema.table(LEDGER)
     );
     let days: Vec<i32> = days.iter().map(|day| day.0).collect();
-    let given: [(&(dyn ToSql + Sync), Type); 2] = [(&source, Type::UUID), (&days, Type::INT4_ARRAY)];
-    client.execute_typed(&sql, &given).await.map_err(during("mark the days for reading"))
+    client
+        .execute_typed(&sql, &[(&source, Type::UUID), (&days, Type::INT4_ARRAY)])
+        .await
+        .map_err(during("mark the days for reading"))
 }
 
 /// Which write the ledger shows for a day.

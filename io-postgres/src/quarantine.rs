@@ -10,7 +10,7 @@ use crate::error::{during, printable};
 use crate::ident::Schema;
 use crate::locks::lock_ddl;
 use crate::session::{Session, retry_after};
-use crate::tables::QUARANTINE;
+use crate::tables::{QUARANTINE, table_exists};
 
 pub(crate) fn create(schema: &Schema) -> String {
     format!(
@@ -50,16 +50,7 @@ impl PostgresQuarantine {
         let client = self.session.connected().await?;
         if !self.ready {
             let operation = "create the quarantine";
-            let exists: bool = client
-                .query_typed_one(
-                    "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
-                                    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                                    WHERE n.nspname = $1 AND c.relname = $2)",
-                    &[(&self.schema.name(), Type::TEXT), (&QUARANTINE, Type::TEXT)],
-                )
-                .await
-                .map_err(during(operation))?
-                .get(0);
+            let exists = table_exists(client, &self.schema, QUARANTINE).await.map_err(during(operation))?;
             if !exists {
                 let tx = client.transaction().await.map_err(during(operation))?;
                 lock_ddl(&tx, &self.schema, &timeouts).await?;
