@@ -6,12 +6,12 @@
 //!
 //! A file's name is a digest, because the key of an object can be longer than a file's name may be.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use daysum_core::port::{Quarantine, QuarantineEntry};
 use daysum_core::{BoxFuture, Result};
 use futures::stream::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use sha2::{Digest, Sha256};
 
 use crate::open::Place;
 use crate::sink::{check, hex, refuse};
@@ -63,7 +63,7 @@ impl ObjectStoreQuarantine {
 /// The same object and version have the same name, whatever was wrong with them.
 fn name(entry: &QuarantineEntry) -> String {
     let key = serde_json::to_vec(&(&entry.object, &entry.version)).expect("texts are JSON");
-    format!("{}.json", hex(Sha256::new_with_prefix(key)))
+    format!("{}.json", hex(digest(&SHA256, &key)))
 }
 
 impl Quarantine for ObjectStoreQuarantine {

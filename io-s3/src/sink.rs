@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 
 use arrow::array::RecordBatch;
+use aws_lc_rs::digest::{Context, Digest, SHA256};
 use bytes::Bytes;
 use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
 use daysum_core::rows::{RowsEncoder, RowsFormat};
@@ -20,7 +21,6 @@ use daysum_core::{BoxFuture, Day, Error, Result};
 use futures::stream::TryStreamExt;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt};
-use sha2::{Digest, Sha256};
 
 use crate::discreet::discreet;
 use crate::open::Place;
@@ -136,8 +136,8 @@ pub(crate) fn refuse(operation: &str, path: &Path, error: object_store::Error) -
 }
 
 /// A finished digest, as it is written.
-pub(crate) fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn hex(digest: Digest) -> String {
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Sink for ObjectStoreSink {
@@ -191,7 +191,7 @@ impl Sink for ObjectStoreSink {
                 encoder,
                 upload: None,
                 uploaded: 0,
-                digest: Sha256::new(),
+                digest: Context::new(&SHA256),
             }) as Box<dyn SinkWrite>)
         })
     }
@@ -205,7 +205,7 @@ struct Write<'a> {
     upload: Option<Box<dyn MultipartUpload>>,
     uploaded: u64,
     /// Of the file: equal rows are equal bytes.
-    digest: Sha256,
+    digest: Context,
 }
 
 /// Bytes of a part of a day's file: the least that S3 takes.
@@ -245,10 +245,11 @@ impl SinkWrite for Write<'_> {
         Self: 'a,
     {
         Box::pin(async move {
-            let Self { sink, scope, encoder, upload, uploaded, digest } = *self;
+            let Self { sink, scope, encoder, upload, uploaded, mut digest } = *self;
             let store = &sink.place.store;
             let (rows, content) = (encoder.rows(), encoder.finish()?);
-            let digest = hex(digest.chain_update(&content));
+            digest.update(&content);
+            let digest = hex(digest.finish());
             let path = sink.rows(&scope.source_uuid, scope.day);
             let entry = sink.ledger(&scope.source_uuid).join(format!("{}.json", scope.day));
             let old = sink.entry(&entry).await?;
