@@ -115,8 +115,11 @@ export interface Report {
   firstLook: boolean;
   range: [string, string];
   daysHeld: string[];
-  /** `kind` is null where a file is not read: another table, another month, an hourly form beside the daily one. */
-  files: { name: string; kind: Kind | null; rows: number; rowGroups: number }[];
+  /**
+   * `kind` is null where a file is not read: another table, another month, an hourly form beside the daily one.
+   * `missingColumns` are those that koku always writes and that read as NULL.
+   */
+  files: { name: string; kind: Kind | null; rows: number; rowGroups: number; missingColumns: string[] }[];
   quarantined: (ErrorFacts & { firstDay: string; lastDay: string })[];
   bytesRead: number;
   /** Bytes of WebAssembly memory, which only grows while a run lasts. */

@@ -49,6 +49,8 @@ function notes(report) {
   if (report.nodesWithoutRole > 0) {
     list.push([`${count(report.nodesWithoutRole)} node-days have no known role, so their unallocated rows have no namespace`]);
   }
+  const missing = new Set(report.files.flatMap(({ missingColumns }) => missingColumns));
+  if (missing.size > 0) list.push([`columns are missing and read as empty: ${[...missing].join(", ")}`]);
   const held = report.daysHeld;
   if (held.length > 0) list.push([`${held.length} days are held back, ${held[0]} to ${held.at(-1)}: something of theirs cannot be read`, "bad"]);
   return [...list, ...report.quarantined.map(({ message }) => [message, "bad"])];

@@ -42,6 +42,8 @@ struct FileFacts {
     kind: Option<FactKind>,
     rows: u64,
     row_groups: usize,
+    /// Columns that koku always writes and that read as NULL here.
+    missing_columns: Vec<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,11 +85,13 @@ impl Report {
             .map(|name| {
                 let object = read.get(name);
                 let groups = object.map(|object| object.footer.row_groups(object.kind)).unwrap_or_default();
+                let missing = object.map(|object| object.kind.missing(object.footer.schema()));
                 FileFacts {
                     name: name.to_owned(),
                     kind: object.map(|object| object.kind),
                     rows: groups.iter().map(|group| group.rows).sum(),
                     row_groups: groups.len(),
+                    missing_columns: missing.unwrap_or_default(),
                 }
             })
             .collect();

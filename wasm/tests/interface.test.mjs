@@ -10,7 +10,7 @@ import { DaysumError, encode, fold, overview, rows, summarize } from "daysum";
 
 import { assertSameBytes } from "./lib/compare.mjs";
 import { daysIn, filesBelow, golden, native, nativeDays } from "./lib/goldens.mjs";
-import { tail, take } from "./lib/parquet.mjs";
+import { repeated, tail, take } from "./lib/parquet.mjs";
 import { get, set, struct } from "./lib/thrift.mjs";
 
 const month = golden("gen-small");
@@ -232,6 +232,13 @@ test("a bad file holds back its days, the others are there", async () => {
   assert.equal(report.quarantined[0].file, bad.name);
   assert.ok(report.daysHeld.length > 0 && days.length > 0);
   assert.ok(days.every(({ day }) => !report.daysHeld.includes(day)));
+});
+
+test("columns that a file lacks are named", async () => {
+  const data = repeated(1, "{}", "node");
+  const { report } = await summarize([...month.files, { name: "labels of no node", data }], { lookups });
+  const missing = report.files.filter(({ missingColumns }) => missingColumns.length > 0);
+  assert.deepEqual(missing.map(({ name, missingColumns }) => [name, missingColumns]), [["labels of no node", ["node"]]]);
 });
 
 test("the same file twice is refused", async () => {

@@ -107,8 +107,8 @@ export function snappyStored(bytes) {
   return Buffer.concat([Buffer.from([...varint(bytes.length), ...head]), bytes]);
 }
 
-/** `rows` times the same row, in some forty bytes a column. */
-export function repeated(rows, labels = "{}") {
+/** `rows` times the same row, in some forty bytes a column; without one of its columns, if that is named. */
+export function repeated(rows, labels = "{}", without = undefined) {
   const text = (value) => Buffer.concat([Buffer.from(Uint32Array.of(value.length).buffer), Buffer.from(value)]);
   const day = Buffer.alloc(8);
   day.writeBigInt64LE(BigInt(Date.UTC(2025, 10, 1)));
@@ -119,7 +119,7 @@ export function repeated(rows, labels = "{}") {
     return { name, dictionary, data, uncompressed: dictionary.length + data.length };
   };
   const columns = [column("interval_start", day), column("node", text("n1")), column("node_labels", text(labels))];
-  return file({ rows, codec: SNAPPY, columns });
+  return file({ rows, codec: SNAPPY, columns: columns.filter(({ name }) => name !== without) });
 }
 
 /** Columns whose pages say that they are `told` bytes long when they are decompressed; they hold `held` zeros. */

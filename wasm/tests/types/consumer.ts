@@ -114,7 +114,10 @@ export async function uses() {
   same<(typeof files)[number]["kind"], Kind | null>();
   same<typeof range, [string, string]>();
   const held: ErrorFacts[] = quarantined;
-  const texts: string[] = [day.day, row.usage_start, ...report.daysHeld, ...held.map(({ message }) => message), quarantined[0].firstDay];
+  const texts: string[] = [
+    ...[day.day, row.usage_start, quarantined[0].firstDay],
+    ...[...report.daysHeld, ...held.map(({ message }) => message), ...files[0].missingColumns],
+  ];
   const numbers: number[] = [
     ...[day.rows, day.fannedOut, day.nodesWithoutRole, report.rowsIn, report.rowsAggregated, report.rowsQuarantined],
     ...[report.rowsFannedOut, report.rowsOut, report.nodesWithoutRole, report.totalRows, report.bytesRead, report.peakMemory],
