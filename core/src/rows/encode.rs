@@ -45,10 +45,6 @@ pub use blocks::concat;
 #[cfg(feature = "parquet-out")]
 const ROW_GROUP_BYTES: usize = 8 * 1024 * 1024;
 
-/// A page that grows to parquet's megabyte is copied at every doubling, and has left the cache when it is compressed.
-#[cfg(feature = "parquet-out")]
-const PAGE_BYTES: usize = 128 * 1024;
-
 /// The form of an output file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum RowsFormat {
@@ -235,7 +231,6 @@ fn properties() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_data_page_size_limit(PAGE_BYTES)
         .set_created_by(concat!("daysum version ", env!("CARGO_PKG_VERSION")).to_owned());
     // What hardly repeats is only slowed down by a dictionary, and nobody looks for a range of label texts.
     let [usage_cpu, _, effective_cpu, _, usage_memory, _, effective_memory, _] = super::POD_SUMS;
