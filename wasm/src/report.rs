@@ -85,13 +85,12 @@ impl Report {
             .map(|name| {
                 let object = read.get(name);
                 let groups = object.map(|object| object.footer.row_groups(object.kind)).unwrap_or_default();
-                let missing = object.map(|object| object.kind.missing(object.footer.schema()));
                 FileFacts {
                     name: name.to_owned(),
                     kind: object.map(|object| object.kind),
                     rows: groups.iter().map(|group| group.rows).sum(),
                     row_groups: groups.len(),
-                    missing_columns: missing.unwrap_or_default(),
+                    missing_columns: object.map(|object| object.missing_columns()).unwrap_or_default(),
                 }
             })
             .collect();

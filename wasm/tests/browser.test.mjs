@@ -10,7 +10,7 @@ import { parquetReadObjects } from "hyparquet";
 import { finished, openPage } from "./lib/browser.mjs";
 import { assertSameBytes, assertSameRows } from "./lib/compare.mjs";
 import { filesBelow, golden, goldens, native, nativeDays } from "./lib/goldens.mjs";
-import { zeros } from "./lib/parquet.mjs";
+import { repeated, zeros } from "./lib/parquet.mjs";
 
 let scratch;
 before(() => (scratch = mkdtempSync(join(tmpdir(), "daysum-"))));
@@ -206,6 +206,19 @@ test("a damaged file is named, holds back its days, and the next files work", as
   await page.setInputFiles("#folder", folder(golden("edge-15-node-roles")));
   await finished(page);
   assert.ok((await page.locator("#table tbody tr").count()) > 0);
+});
+
+test("columns that a file lacks are told beside the report", async (t) => {
+  const { page } = await openPage(t);
+  const path = join(scratch, "labels of no node.parquet");
+  writeFileSync(path, repeated(1, "{}", "node"));
+  const complete = golden("gen-small").files.map(({ path }) => path);
+  await page.setInputFiles("#files", complete);
+  await finished(page);
+  assert.doesNotMatch(await page.locator("#notes").textContent(), /columns are missing/);
+  await page.setInputFiles("#files", [...complete, path]);
+  await finished(page);
+  assert.match(await page.locator("#notes").textContent(), /columns are missing and read as empty: node/);
 });
 
 test("a generated month: first look, progress, cancel", async (t) => {

@@ -86,6 +86,11 @@ impl PlannedObject {
         let chunk = ChunkId { object: self.meta.key.clone(), version, row_group };
         folder.start(&chunk, self.kind, self.partition)
     }
+
+    /// Columns that koku always writes and that read as NULL.
+    pub fn missing_columns(&self) -> Vec<&'static str> {
+        self.kind.missing(self.footer.schema())
+    }
 }
 
 /// An object that cannot be read as one of the tables.
@@ -122,7 +127,7 @@ impl Plan {
     pub fn missing_columns(&self) -> BTreeMap<Vec<&'static str>, Vec<&str>> {
         let mut missing: BTreeMap<Vec<&'static str>, Vec<&str>> = BTreeMap::new();
         for object in &self.objects {
-            let columns = object.kind.missing(object.footer.schema());
+            let columns = object.missing_columns();
             if !columns.is_empty() {
                 missing.entry(columns).or_default().push(&object.meta.key);
             }
