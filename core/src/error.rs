@@ -74,7 +74,7 @@ impl fmt::Display for Location {
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are not a readable Parquet file: truncated, corrupt, encrypted, unknown codec.
-    #[error("{at}: unreadable Parquet: {reason}; replace the object or drop it from the input")]
+    #[error("{at}: unreadable Parquet: {reason}; replace the object by a sound one")]
     Format {
         /// Which object, and row group if known.
         at: Box<Location>,
@@ -82,7 +82,7 @@ pub enum Error {
         reason: String,
     },
     /// A column is missing or has a type that cannot be read as what it must be.
-    #[error("{at}: expected {expected}, found {found}; see SPEC 1.4 for the columns of each table")]
+    #[error("{at}: expected {expected}, found {found}; correct the file, or what writes it")]
     Schema {
         /// Which object and column.
         at: Box<Location>,

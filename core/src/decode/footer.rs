@@ -134,9 +134,11 @@ impl FooterDecoder {
             if start.checked_add(length).is_none_or(|end| end > self.size) {
                 return Err(lie("the footer points beyond the end of the file: it is truncated or damaged"));
             }
+            // Lists hold any number of values; no column that is read is one.
+            let repeated = column.column_descr().max_rep_level() > 0;
             if group.num_rows() < 0
                 || column.num_values() < 0
-                || column.num_values() > group.num_rows().max(0)
+                || (column.num_values() > group.num_rows() && !repeated)
             {
                 return Err(lie("the footer's row and value counts contradict each other"));
             }

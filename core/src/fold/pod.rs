@@ -258,7 +258,7 @@ pub(super) fn refuse_number(context: &Context<'_>, row: usize, name: &'static st
     if value.is_finite() && value.abs() < 2f64.powi(101) {
         return Error::Overflow { what: format!("{}, column {name}", context.at) };
     }
-    context.refuse(row, name, format!("{value} is no usage; correct the file or drop it from the input"))
+    context.refuse(row, name, format!("{value} is no usage; correct the file"))
 }
 
 /// The largest capacity of every node and interval (SPEC 2.4), nodes without a name included.

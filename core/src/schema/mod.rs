@@ -194,6 +194,8 @@ impl Content {
     /// Whether a column of this type can be read as this content.
     fn reads(self, found: &DataType) -> bool {
         match (self, found) {
+            // Rows without any time are of no day; nothing else is missed as much.
+            (Self::Instant, DataType::Null) => false,
             (_, DataType::Null) => true,
             (_, DataType::Dictionary(_, value)) => self.reads(value),
             (Self::Instant, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64) => true,

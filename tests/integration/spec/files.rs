@@ -1,8 +1,11 @@
 //! Cases 58 to 72: which rows and files count.
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, ListArray, RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::DataType;
+use arrow::datatypes::Int64Type;
 use arrow::datatypes::TimeUnit::Millisecond;
 use bytes::Bytes;
 use daysum_core::{Day, Lookups, TextOrNumber};
@@ -155,8 +158,9 @@ fn changed(file: &InputFile, change: impl Fn(&str, &ArrayRef) -> Option<ArrayRef
     let rows = read_parquet(file.bytes.clone());
     let schema = rows.schema();
     let columns = schema.fields().iter().zip(rows.columns());
-    let kept = columns.filter_map(|(field, column)| Some((field.name(), change(field.name(), column)?)));
-    let rows = RecordBatch::try_from_iter(kept).expect("columns of one length");
+    let kept =
+        columns.filter_map(|(field, column)| Some((field.name(), change(field.name(), column)?, true)));
+    let rows = RecordBatch::try_from_iter_with_nullable(kept).expect("columns of one length");
     InputFile { key: file.key.clone(), bytes: written(&rows, EnabledStatistics::Page) }
 }
 
@@ -206,13 +210,39 @@ fn missing_columns_are_null() {
         assert!(error.code() == "schema" && error.to_string().contains("pod_labels"), "{name}: {error}");
     }
     let timeless = |name: &str, column: &ArrayRef| (name != "interval_start").then(|| column.clone());
-    refused(
-        &files.iter().map(|file| changed(file, timeless)).collect::<Vec<_>>(),
-        &fixture.lookups,
-        |error| {
+    let typeless = |name: &str, column: &ArrayRef| match name {
+        "interval_start" => Some(new_null_array(&DataType::Null, column.len())),
+        _ => Some(column.clone()),
+    };
+    let timeless: Vec<InputFile> = files.iter().map(|file| changed(file, timeless)).collect();
+    let typeless: Vec<InputFile> = files.iter().map(|file| changed(file, typeless)).collect();
+    for files in [timeless, typeless] {
+        refused(&files, &fixture.lookups, |error| {
             assert!(error.to_string().contains("interval_start"), "{error}");
-        },
-    );
+        });
+    }
+}
+
+/// SPEC 1.3: a column that nobody asks for can be anything, such as lists, of which a row has several values.
+#[test]
+fn a_column_of_lists_that_is_not_read_does_no_harm() {
+    let fixture = Fixture::with_storage();
+    let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
+    let with_lists = |file: &InputFile| {
+        let rows = read_parquet(file.bytes.clone());
+        let lists = (0..rows.num_rows()).map(|_| Some([Some(1), None, Some(3)]));
+        let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists));
+        let schema = rows.schema();
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        let columns = names.zip(rows.columns().iter().cloned()).chain([("history", lists)]);
+        let columns = columns.map(|(name, column)| (name, column, true));
+        let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("one length");
+        InputFile { key: file.key.clone(), bytes: written(&rows, EnabledStatistics::Page) }
+    };
+    let files: Vec<InputFile> = fixture.files().iter().map(with_lists).collect();
+    each_of(&files, &fixture.lookups, |summary| {
+        assert_same("with lists", &expected, &summary.0, Precision::Bits)
+    });
 }
 
 /// Exports of koku's own tables have every column in every file (SPEC 1.4).
