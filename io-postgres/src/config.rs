@@ -163,7 +163,7 @@ impl PostgresConfig {
         // The driver's own message may quote the address, and with it the password.
         let driver = address
             .parse::<tokio_postgres::Config>()
-            .map_err(|_| refuse("it does not read as postgres://user:password@host:port/database?parameter=value; percent-encode special characters, and see the list of parameters in the documentation"))?;
+            .map_err(|_| refuse("it does not read as postgres://user:password@host:port/database?parameter=value; percent-encode special characters"))?;
         Self::new(driver, ssl_mode, ca_file)
     }
 
@@ -189,6 +189,11 @@ impl PostgresConfig {
     fn new(mut driver: tokio_postgres::Config, ssl_mode: SslMode, ca_file: Option<PathBuf>) -> Result<Self> {
         if driver.get_hosts().is_empty() && driver.get_hostaddrs().is_empty() {
             return Err(refuse("it names no host; for a Unix socket add ?host=/directory"));
+        }
+        // A password with an @ of its own ends too early, and its rest would be shown as the host.
+        let rest_of_password = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+        if driver.get_hosts().iter().any(rest_of_password) {
+            return Err(refuse("its host has an @ in it; in a password write %40 for @"));
         }
         if driver.get_application_name().is_none() {
             driver.application_name("daysum");
@@ -343,6 +348,9 @@ mod tests {
 
     #[test]
     fn no_error_and_no_debug_shows_the_password() {
+        let error =
+            PostgresConfig::from_url("postgres://u:s3cr@CANARY@h/d").expect_err("refused").to_string();
+        assert!(error.contains("%40") && !error.contains("CANARY"), "{error}");
         let canary = "canary-9f3b";
         for url in [
             format!("postgres://u:{canary}@db.example.com/d"),

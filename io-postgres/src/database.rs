@@ -13,7 +13,7 @@ use crate::ident::Schema;
 use crate::locks::{lock_ddl, source_of};
 use crate::numeric::NumericMode;
 use crate::registry::{self, Registry, RegistryChanges};
-use crate::session::{Session, transaction_settings};
+use crate::session::{Session, begin, transaction_settings};
 use crate::{init, lookups, read};
 
 /// One tenant's schema. It connects when it is first used, and again after a lost connection.
@@ -62,7 +62,7 @@ impl Database {
     pub async fn init(&mut self) -> Result<()> {
         let (schema, timeouts) = (self.schema.clone(), self.session.config.timeouts.clone());
         let client = self.session.client().await?;
-        let tx = client.transaction().await.map_err(during("create the tables"))?;
+        let tx = begin(client).await.map_err(during("create the tables"))?;
         lock_ddl(&tx, &schema, &timeouts).await?;
         init::create(&tx, &schema).await?;
         tx.commit().await.map_err(during("create the tables"))
@@ -80,6 +80,13 @@ impl Database {
         let (schema, source) = (self.schema.clone(), source_of(source_uuid)?);
         let tx = self.reading("read the lookups").await?;
         lookups::read(&tx, &schema, source, month).await
+    }
+
+    /// Refuses a report period that the database knows as that of another provider.
+    pub async fn check_report_period(&mut self, id: i32, source_uuid: &str) -> Result<()> {
+        let (schema, source) = (self.schema.clone(), source_of(source_uuid)?);
+        let tx = self.reading("check the report period").await?;
+        lookups::check_period(&tx, &schema, id, source).await
     }
 
     /// The report period of a provider and month, made where it is missing (SPEC 3.3). For schemas without koku.
@@ -145,7 +152,7 @@ impl Database {
 
     async fn writing(&mut self, operation: &str) -> Result<Transaction<'_>> {
         let settings = transaction_settings(&self.session.config.timeouts);
-        let tx = self.session.client().await?.transaction().await.map_err(during(operation))?;
+        let tx = begin(self.session.client().await?).await.map_err(during(operation))?;
         tx.batch_execute(&settings).await.map_err(during(operation))?;
         Ok(tx)
     }

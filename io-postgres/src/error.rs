@@ -50,6 +50,19 @@ pub enum PostgresError {
         /// The month.
         month: Month,
     },
+    /// The rows that a day would replace are those of another provider.
+    #[error(
+        "report period {period} has rows of source {source_uuid} on {day}, which would be deleted; every source and \
+         month has a period of its own: see --report-period-id, or report_period_id in the lookups"
+    )]
+    OtherSource {
+        /// The report period.
+        period: i32,
+        /// The day.
+        day: Day,
+        /// Whose rows they are.
+        source_uuid: String,
+    },
     /// The connection broke around commit, and the ledger shows that the transaction did not happen.
     #[error("the connection was lost around commit, and the day was rolled back")]
     RolledBack,
@@ -62,7 +75,7 @@ pub enum PostgresError {
         reason: String,
     },
     /// A ledger row that cannot be read back.
-    #[error("ledger row of {day}: {reason}; publish the day again with --force")]
+    #[error("ledger row of {day}: {reason}; delete it from daysum_ledger, and the day is published again")]
     BadLedger {
         /// The day it stands for.
         day: Day,

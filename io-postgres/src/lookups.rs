@@ -1,7 +1,7 @@
 //! koku's answers before a run (SPEC 2.1, 2.9, 2.10, 3.3), read in one snapshot.
 
-use daysum_core::{CostCategory, Lookups, Month, NodeRole, Result};
-use tokio_postgres::Transaction;
+use daysum_core::{CostCategory, Error, Lookups, Month, NodeRole, Result};
+use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 use crate::error::during;
@@ -51,7 +51,7 @@ async fn tag_keys(
     lookups: &mut Lookups,
 ) -> Result<(), tokio_postgres::Error> {
     let sql = format!(
-        "SELECT key, enabled FROM {} WHERE provider_type = 'OCP' ORDER BY key COLLATE \"C\"",
+        "SELECT key, enabled::bool FROM {} WHERE provider_type = 'OCP' ORDER BY key COLLATE \"C\"",
         schema.table(TAG_KEYS)
     );
     for row in tx.query(&sql, &[]).await? {
@@ -71,12 +71,13 @@ async fn categories(
     lookups: &mut Lookups,
 ) -> Result<(), tokio_postgres::Error> {
     let sql = format!(
-        "SELECT namespace, cost_category_id FROM {} ORDER BY namespace COLLATE \"C\"",
+        "SELECT namespace, cost_category_id::int4 FROM {} ORDER BY namespace COLLATE \"C\"",
         schema.table(CATEGORY_NAMESPACES)
     );
     let rows = tx.query(&sql, &[]).await?;
-    lookups.cost_categories =
-        rows.iter().map(|row| CostCategory { namespace: row.get(0), cost_category_id: row.get(1) }).collect();
+    let category =
+        |row: &Row| Ok(CostCategory { namespace: row.try_get(0)?, cost_category_id: row.try_get(1)? });
+    lookups.cost_categories = rows.iter().map(category).collect::<Result<_, _>>()?;
     Ok(())
 }
 
@@ -127,17 +128,7 @@ async fn cluster(
     source: Uuid,
 ) -> Result<Option<(String, Option<String>)>> {
     let during = during("read the clusters");
-    let exists: bool = tx
-        .query_one(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
-                            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                            WHERE n.nspname = $1 AND c.relname = $2 AND has_table_privilege(c.oid, 'SELECT'))",
-            &[&schema.name(), &CLUSTERS],
-        )
-        .await
-        .map_err(&during)?
-        .get(0);
-    if !exists {
+    if !is_readable(tx, schema, CLUSTERS).await.map_err(&during)? {
         return Ok(None);
     }
     let sql = format!(
@@ -146,6 +137,36 @@ async fn cluster(
     );
     let found = tx.query_opt(&sql, &[&source]).await.map_err(&during)?;
     Ok(found.map(|row| (row.get(0), row.get(1))))
+}
+
+async fn is_readable(
+    tx: &Transaction<'_>,
+    schema: &Schema,
+    table: &str,
+) -> Result<bool, tokio_postgres::Error> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
+                              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                              WHERE n.nspname = $1 AND c.relname = $2 AND has_table_privilege(c.oid, 'SELECT'))";
+    Ok(tx.query_one(sql, &[&schema.name(), &table]).await?.get(0))
+}
+
+/// Refuses a period that koku knows as that of another provider, whose rows would be replaced.
+pub(crate) async fn check_period(tx: &Transaction<'_>, schema: &Schema, id: i32, source: Uuid) -> Result<()> {
+    let during = during("check the report period");
+    if !is_readable(tx, schema, PERIODS).await.map_err(&during)? {
+        return Ok(());
+    }
+    let sql = format!("SELECT provider_id FROM {} WHERE id = $1::int4", schema.table(PERIODS));
+    let known = tx.query_opt(&sql, &[&id]).await.map_err(&during)?;
+    match known.map(|row| row.get::<_, Uuid>(0)) {
+        Some(owner) if owner != source => Err(Error::Config {
+            reason: format!(
+                "report period {id} is that of source {owner}, and not of {source}; see --report-period-id, or \
+                 report_period_id in the lookups"
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Finds the period by provider and month, as koku does, or inserts it.

@@ -3,13 +3,13 @@
 use daysum_core::port::{Quarantine, QuarantineEntry};
 use daysum_core::{BoxFuture, Day, Result};
 use tokio_postgres::Client;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::config::PostgresConfig;
 use crate::error::{during, printable};
 use crate::ident::Schema;
 use crate::locks::lock_ddl;
-use crate::session::{Session, retry_after};
+use crate::session::{Session, begin, retry_after};
 use crate::tables::{QUARANTINE, table_exists};
 
 pub(crate) fn create(schema: &Schema) -> String {
@@ -45,21 +45,36 @@ impl PostgresQuarantine {
         Self { session: Session::new(config), schema, ready: false }
     }
 
-    async fn client(&mut self) -> Result<&mut Client> {
-        let timeouts = self.session.config.timeouts.clone();
-        let client = self.session.connected().await?;
-        if !self.ready {
-            let operation = "create the quarantine";
-            let exists = table_exists(client, &self.schema, QUARANTINE).await.map_err(during(operation))?;
-            if !exists {
-                let tx = client.transaction().await.map_err(during(operation))?;
-                lock_ddl(&tx, &self.schema, &timeouts).await?;
-                tx.batch_execute(&create(&self.schema)).await.map_err(during(operation))?;
-                tx.commit().await.map_err(during(operation))?;
+    /// Asks in one attempt; `None` where there is no table.
+    async fn ask<T>(
+        &mut self,
+        operation: &str,
+        exchange: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<Option<T>> {
+        let Self { session, schema, ready } = self;
+        let ask = async |client: &mut Client| {
+            if !*ready {
+                *ready = table_exists(client, schema, QUARANTINE).await.map_err(during(operation))?;
             }
-            self.ready = true;
-        }
-        Ok(client)
+            if !*ready {
+                return Ok(None);
+            }
+            exchange(client).await.map(Some).map_err(during(operation))
+        };
+        session.ask(operation, ask).await
+    }
+
+    async fn create(&mut self) -> Result<()> {
+        let timeouts = self.session.config.timeouts.clone();
+        let schema = &self.schema;
+        let operation = "create the quarantine";
+        let create = async |client: &mut Client| {
+            let tx = begin(client).await.map_err(during(operation))?;
+            lock_ddl(&tx, schema, &timeouts).await?;
+            tx.batch_execute(&create(schema)).await.map_err(during(operation))?;
+            tx.commit().await.map_err(during(operation))
+        };
+        self.session.ask(operation, create).await
     }
 
     async fn put_once(&mut self, entry: &QuarantineEntry) -> Result<()> {
@@ -75,11 +90,10 @@ impl PostgresQuarantine {
         // A reason may quote the bytes it complains about, and PostgreSQL stores no NUL.
         let reason =
             if entry.reason.contains('\0') { printable(&entry.reason) } else { entry.reason.clone() };
-        self.client()
-            .await?
-            .execute_typed(
-                &sql,
-                &[
+        let operation = "put into quarantine";
+        loop {
+            let put = async |client: &Client| {
+                let values: [(&(dyn ToSql + Sync), Type); 7] = [
                     (&entry.source_uuid, Type::TEXT),
                     (&entry.object, Type::TEXT),
                     (&entry.version, Type::TEXT),
@@ -87,11 +101,14 @@ impl PostgresQuarantine {
                     (&reason, Type::TEXT),
                     (&days, Type::INT4_ARRAY),
                     (&entry.run, Type::TEXT),
-                ],
-            )
-            .await
-            .map(drop)
-            .map_err(during("put into quarantine"))
+                ];
+                client.execute_typed(&sql, &values).await
+            };
+            if self.ask(operation, put).await?.is_some() {
+                return Ok(());
+            }
+            self.create().await?;
+        }
     }
 
     async fn list_once(&mut self, source_uuid: &str) -> Result<Vec<QuarantineEntry>> {
@@ -100,13 +117,11 @@ impl PostgresQuarantine {
              ORDER BY object COLLATE \"C\", version COLLATE \"C\" NULLS FIRST",
             self.schema.table(QUARANTINE)
         );
-        let client = self.client().await?;
-        let rows = client
-            .query_typed(&sql, &[(&source_uuid, Type::TEXT)])
-            .await
-            .map_err(during("list the quarantine"))?;
+        let list = async |client: &Client| client.query_typed(&sql, &[(&source_uuid, Type::TEXT)]).await;
+        let rows = self.ask("list the quarantine", list).await?;
         Ok(rows
             .iter()
+            .flatten()
             .map(|row| QuarantineEntry {
                 source_uuid: row.get(0),
                 object: row.get(1),
@@ -122,11 +137,10 @@ impl PostgresQuarantine {
     async fn remove_once(&mut self, source_uuid: &str, object: &str) -> Result<u64> {
         let sql =
             format!("DELETE FROM {} WHERE source_uuid = $1 AND object = $2", self.schema.table(QUARANTINE));
-        self.client()
-            .await?
-            .execute_typed(&sql, &[(&source_uuid, Type::TEXT), (&object, Type::TEXT)])
-            .await
-            .map_err(during("remove from quarantine"))
+        let remove = async |client: &Client| {
+            client.execute_typed(&sql, &[(&source_uuid, Type::TEXT), (&object, Type::TEXT)]).await
+        };
+        Ok(self.ask("remove from quarantine", remove).await?.unwrap_or_default())
     }
 }
 

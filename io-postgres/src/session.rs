@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use daysum_core::{Error, Result};
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, IsolationLevel, NoTls, Transaction};
 use tracing::{debug, warn};
 
 use crate::config::{PostgresConfig, Timeouts};
@@ -49,6 +49,18 @@ impl Session {
             self.client = Some(connect(&self.config).await?);
         }
         Ok(self.client.as_mut().expect("set two lines above"))
+    }
+
+    /// One exchange outside a day's transaction, in one attempt. It has the limit that the server keeps inside.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        operation: &str,
+        exchange: impl AsyncFnOnce(&mut Client) -> Result<T>,
+    ) -> Result<T> {
+        self.connected().await?;
+        let Self { config, client, broken } = self;
+        let client = client.as_mut().expect("connected two lines above");
+        within(operation, &config.timeouts, broken, exchange(client)).await
     }
 
     /// The connection, made with retries if there is none.
@@ -142,6 +154,12 @@ pub(crate) fn transaction_settings(timeouts: &Timeouts) -> String {
     )
 }
 
+/// Opens a transaction in which every statement sees what others have committed, whatever the database's default is: a
+/// lock that was waited for says nothing under an older snapshot.
+pub(crate) async fn begin(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
+    client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await
+}
+
 /// Runs one exchange with the server, and gives up on a server that stays silent past its own limit.
 pub(crate) async fn answer<T>(
     operation: &str,
@@ -149,12 +167,22 @@ pub(crate) async fn answer<T>(
     broken: &mut bool,
     exchange: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {
+    within(operation, timeouts, broken, async { exchange.await.map_err(during(operation)) }).await
+}
+
+/// The same where the exchange says itself what it was about.
+async fn within<T>(
+    operation: &str,
+    timeouts: &Timeouts,
+    broken: &mut bool,
+    exchange: impl Future<Output = Result<T>>,
+) -> Result<T> {
     if timeouts.statement.is_zero() {
-        return exchange.await.map_err(during(operation));
+        return exchange.await;
     }
     let limit = timeouts.statement + GRACE;
     match timeout(limit, exchange).await {
-        Ok(answered) => answered.map_err(during(operation)),
+        Ok(answered) => answered,
         Err(_) => {
             *broken = true;
             Err(refused(operation, true, PostgresError::Timeout(limit)))

@@ -4,7 +4,7 @@
 //!   begin   connect ─ check the table ─ ledger ─ partition   (own short transactions, with retries)
 //!           BEGIN ─ lock (schema, source, month) shared ─ lock the day ─ read the ledger row
 //!   write   encode ─ hold back, until the spool is full: SAVEPOINT ─ DELETE ─ COPY …
-//!   commit  same digest and the rows still there?  ROLLBACK TO SAVEPOINT ─ ledger ─ COMMIT
+//!   commit  same digest and as many rows there?  ROLLBACK TO SAVEPOINT ─ ledger ─ COMMIT
 //!           otherwise                              DELETE ─ COPY ─ ledger ─ COMMIT
 //! ```
 //!
@@ -14,6 +14,7 @@
 use arrow::array::RecordBatch;
 use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
 use daysum_core::{BoxFuture, Day, Result};
+use tokio_postgres::Client;
 use tracing::info;
 
 use crate::check;
@@ -26,7 +27,7 @@ use crate::locks::{Ids, lock_day, lock_ddl, source_of};
 use crate::numeric::NumericMode;
 use crate::partition;
 use crate::seen;
-use crate::session::{Session, answer, retry_after, transaction_settings};
+use crate::session::{Session, answer, begin, retry_after, transaction_settings};
 use crate::tables::{SUMMARY, replaced};
 use crate::write::PostgresWrite;
 
@@ -37,11 +38,13 @@ pub struct SinkOptions {
     pub numeric: NumericMode,
     /// Encoded bytes held back before the old rows are touched.
     pub spool_bytes: usize,
+    /// Whether rows are written even where those of the ledger seem to be there: somebody may have altered them.
+    pub rewrite: bool,
 }
 
 impl Default for SinkOptions {
     fn default() -> Self {
-        Self { numeric: NumericMode::default(), spool_bytes: 8 * 1024 * 1024 }
+        Self { numeric: NumericMode::default(), spool_bytes: 8 * 1024 * 1024, rewrite: false }
     }
 }
 
@@ -91,36 +94,41 @@ impl PostgresSink {
     /// What [`remember`](Self::remember) was last given for these days.
     pub async fn remembered(&mut self, source_uuid: &str, first: Day, last: Day) -> Result<Option<String>> {
         let source = source_of(source_uuid)?;
-        let client = self.session.client().await?;
-        if !seen::exists(client, &self.schema).await? {
-            return Ok(None);
-        }
-        seen::get(client, &self.schema, source, first, last).await
+        let schema = &self.schema;
+        let read = async |client: &mut Client| match seen::exists(client, schema).await? {
+            true => seen::get(client, schema, source, first, last).await,
+            false => Ok(None),
+        };
+        self.session.ask("read what the last run saw", read).await
     }
 
     /// Keeps what a complete run of these days saw. The table is made when it is first needed.
     pub async fn remember(&mut self, source_uuid: &str, first: Day, last: Day, seen: &str) -> Result<()> {
         let (source, timeouts) = (source_of(source_uuid)?, self.session.config.timeouts.clone());
-        let client = self.session.client().await?;
-        if !seen::exists(client, &self.schema).await? {
-            let during = during("create the table of what runs saw");
-            let tx = client.transaction().await.map_err(&during)?;
-            lock_ddl(&tx, &self.schema, &timeouts).await?;
-            tx.batch_execute(&seen::create(&self.schema)).await.map_err(&during)?;
-            tx.commit().await.map_err(&during)?;
-        }
-        seen::put(client, &self.schema, source, first, last, seen).await
+        let schema = &self.schema;
+        let write = async |client: &mut Client| {
+            if !seen::exists(client, schema).await? {
+                let during = during("create the table of what runs saw");
+                let tx = begin(client).await.map_err(&during)?;
+                lock_ddl(&tx, schema, &timeouts).await?;
+                tx.batch_execute(&seen::create(schema)).await.map_err(&during)?;
+                tx.commit().await.map_err(&during)?;
+            }
+            seen::put(client, schema, source, first, last, seen).await
+        };
+        self.session.ask("remember what this run saw", write).await
     }
 
     /// Makes the next run read these days again, whatever their inputs: what stays published is still known by its
     /// digest, so that rows that come out the same are not written. Says how many days were published.
     pub async fn reread(&mut self, source_uuid: &str, days: &[Day]) -> Result<u64> {
         let source = source_of(source_uuid)?;
-        let client = self.session.client().await?;
-        if !ledger::exists(client, &self.schema).await? {
-            return Ok(0);
-        }
-        ledger::unmatch(client, &self.schema, source, days).await
+        let schema = &self.schema;
+        let mark = async |client: &mut Client| match ledger::exists(client, schema).await? {
+            true => ledger::unmatch(client, schema, source, days).await,
+            false => Ok(0),
+        };
+        self.session.ask("mark the days for reading", mark).await
     }
 
     /// Takes a published day back: its rows go (SPEC 2.12), and its ledger row with them. Says how many rows went;
@@ -145,7 +153,7 @@ impl PostgresSink {
         self.session.connected().await?;
         let Session { config, client, broken } = &mut self.session;
         let client = client.as_mut().expect("connected two lines above");
-        let tx = answer(&operation, &config.timeouts, broken, client.transaction()).await?;
+        let tx = answer(&operation, &config.timeouts, broken, begin(client)).await?;
         let delete = format!("DELETE FROM {} WHERE {}", self.schema.table(SUMMARY), replaced());
         answer(&operation, &config.timeouts, broken, async {
             tx.batch_execute(&transaction_settings(&config.timeouts)).await?;
@@ -184,14 +192,14 @@ impl PostgresSink {
         if !self.checked {
             check::target(client, &schema).await?;
             if !ledger::exists(client, &schema).await? {
-                let tx = client.transaction().await.map_err(during("create the ledger"))?;
+                let tx = begin(client).await.map_err(during("create the ledger"))?;
                 lock_ddl(&tx, &schema, &timeouts).await?;
                 tx.batch_execute(&ledger::create(&schema)).await.map_err(during("create the ledger"))?;
                 tx.commit().await.map_err(during("create the ledger"))?;
             }
             self.checked = true;
         }
-        let tx = client.transaction().await.map_err(during("look for the partition"))?;
+        let tx = begin(client).await.map_err(during("look for the partition"))?;
         tx.batch_execute(&transaction_settings(&timeouts)).await.map_err(during("look for the partition"))?;
         if !partition::exists(&tx, &schema, ids.target.day).await? {
             lock_ddl(&tx, &schema, &timeouts).await?;
@@ -212,7 +220,7 @@ impl PostgresSink {
         let client = client
             .as_mut()
             .ok_or_else(|| refused(&operation, false, PostgresError::Misuse("there is no connection")))?;
-        let tx = answer(&operation, &config.timeouts, broken, client.transaction()).await?;
+        let tx = answer(&operation, &config.timeouts, broken, begin(client)).await?;
         let entry = answer(&operation, &config.timeouts, broken, async {
             tx.batch_execute(&transaction_settings(&config.timeouts)).await?;
             lock_day(&tx, &self.schema, &ids).await?;
@@ -235,13 +243,12 @@ impl Sink for PostgresSink {
             let mut delays = self.session.config.retry.delays();
             loop {
                 let schema = &self.schema;
-                let attempt = async {
-                    let client = self.session.connected().await?;
+                let attempt = self.session.ask("read the ledger", async |client| {
                     if !ledger::exists(client, schema).await? {
                         return Ok(Vec::new());
                     }
                     ledger::list(client, schema, source, first, last).await
-                };
+                });
                 match attempt.await {
                     Ok(found) => return Ok(found),
                     Err(error) => retry_after(error, &mut delays).await?,

@@ -9,7 +9,7 @@ use daysum_core::rows::RowsDigest;
 use daysum_core::{BoxFuture, Error, Result};
 use futures::SinkExt;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{CopyInSink, Transaction};
+use tokio_postgres::{CopyInSink, Row, Transaction};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::error::{PostgresError, during, is_ambiguous, refused};
 use crate::ident::Schema;
 use crate::ledger::{self, Entry};
 use crate::locks::{Ids, lock_day};
-use crate::session::{Session, answer, retry_after, transaction_settings};
+use crate::session::{Session, answer, begin, retry_after, transaction_settings};
 use crate::sink::SinkOptions;
 use crate::tables::{SUMMARISED, SUMMARY, copied_columns, replaced};
 
@@ -137,14 +137,34 @@ impl PostgresWrite<'_> {
     async fn replace(&mut self) -> Result<()> {
         self.untouched = self.is_untouched().await?;
         let operation = format!("delete the old rows of {}", self.scope.day);
-        let delete = format!("DELETE FROM {} WHERE {}", self.schema.table(SUMMARY), replaced());
-        let tx = &self.tx;
-        let Target { period, day, .. } = self.ids.target;
-        self.deleted = answer(&operation, &self.config.timeouts, self.broken, async {
+        let table = self.schema.table(SUMMARY);
+        let (replaced, tx) = (replaced(), &self.tx);
+        let Target { source, period, day } = self.ids.target;
+        let others =
+            format!("SELECT source_uuid FROM {table} WHERE {replaced} AND source_uuid <> $3 LIMIT 1");
+        let delete = format!("DELETE FROM {table} WHERE {replaced}");
+        let delete_moved = format!("{delete} AND source_uuid = $3 AND {SUMMARISED}");
+        // The day may have been published under another period; it would be counted twice.
+        let moved = self.entry.as_ref().and_then(|entry| entry.report_period_id).filter(|old| *old != period);
+        let (other, deleted) = answer(&operation, &self.config.timeouts, self.broken, async {
+            let other: Option<Row> = tx.query_opt(&others, &[&period, &day.0, &source]).await?;
+            if other.is_some() {
+                return Ok((other, 0));
+            }
             tx.batch_execute("SAVEPOINT daysum_day").await?;
-            tx.execute(&delete, &[&period, &day.0]).await
+            let mut deleted = tx.execute(&delete, &[&period, &day.0]).await?;
+            if let Some(old) = moved {
+                deleted += tx.execute(&delete_moved, &[&old, &day.0, &source]).await?;
+            }
+            Ok((None, deleted))
         })
         .await?;
+        if let Some(other) = other {
+            let source: Uuid = other.get(0);
+            let source_uuid = source.to_string();
+            return Err(refused(operation, false, PostgresError::OtherSource { period, day, source_uuid }));
+        }
+        self.deleted = deleted;
         let operation = format!("copy rows of {}", self.scope.day);
         let copy = format!(
             "COPY {} ({}) FROM STDIN WITH (FORMAT binary)",
@@ -182,12 +202,13 @@ impl PostgresWrite<'_> {
 
     /// Whether publishing these rows would change nothing.
     async fn is_unchanged(&mut self, digest: &str) -> Result<bool> {
-        let same = self.entry.as_ref().is_some_and(|entry| {
-            entry.digest == digest
-                && entry.report_period_id == Some(self.ids.target.period)
-                && entry.numeric_mode == self.options.numeric.name()
-                && u64::try_from(entry.rows) == Ok(self.encoder.rows)
-        });
+        let same = !self.options.rewrite
+            && self.entry.as_ref().is_some_and(|entry| {
+                entry.digest == digest
+                    && entry.report_period_id == Some(self.ids.target.period)
+                    && entry.numeric_mode == self.options.numeric.name()
+                    && u64::try_from(entry.rows) == Ok(self.encoder.rows)
+            });
         if !same || self.copy.is_some() {
             return Ok(same && self.untouched);
         }
@@ -311,7 +332,7 @@ async fn resolve(
     let found = loop {
         let attempt = async {
             let client = session.connected().await?;
-            let tx = client.transaction().await.map_err(during(operation))?;
+            let tx = begin(client).await.map_err(during(operation))?;
             tx.batch_execute(&transaction_settings(&config.timeouts)).await.map_err(during(operation))?;
             // The old session holds this lock for as long as its commit may still happen.
             lock_day(&tx, schema, ids).await.map_err(during(operation))?;

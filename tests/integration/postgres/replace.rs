@@ -1,13 +1,25 @@
 //! One day is replaced, and nothing else.
 
+use std::sync::Arc;
+
+use arrow::array::{Int32Array, RecordBatch, StringArray};
 use daysum_core::Error;
-use daysum_core::port::Sink;
-use daysum_io_postgres::{Database, DayScope, NumericMode};
+use daysum_core::port::{Sink, WriteScope};
+use daysum_io_postgres::{Database, DayScope, NumericMode, PostgresSink, SinkOptions};
 use daysum_tests::postgres::{database, shared};
 
 use super::{SOURCE, SUMMARY, config, day, digest, eager, publish, rows_of, schema, scope, sink, table};
 
 const DAY: &str = "2025-02-01";
+
+/// The same rows for another source and report period.
+fn moved_to(rows: &RecordBatch, source: &str, period: i32) -> RecordBatch {
+    let at = |name| rows.schema().index_of(name).expect("a column");
+    let mut columns = rows.columns().to_vec();
+    columns[at("report_period_id")] = Arc::new(Int32Array::from(vec![period; rows.num_rows()]));
+    columns[at("source_uuid")] = Arc::new(StringArray::from(vec![source; rows.num_rows()]));
+    RecordBatch::try_new(rows.schema(), columns).expect("as many rows")
+}
 
 #[tokio::test]
 async fn what_is_written_is_read_back_and_the_ledger_tells_where_from() {
@@ -64,6 +76,60 @@ async fn a_day_that_was_published_again_is_not_removed() {
     assert_eq!(table(&name, "true"), before);
     assert_eq!(sink.remove_day(&now).await.expect("removed"), Some(50));
     assert_eq!(table(&name, "true"), "");
+}
+
+/// Two providers under one report period, by a slip in the lookups: each would delete the other's rows.
+#[tokio::test]
+async fn rows_of_another_source_are_never_replaced() {
+    let name = database();
+    let batch = rows_of(DAY, 1, 50);
+    let mut sink = sink(config(&name));
+    publish(&mut sink, &scope(DAY, "run-1"), &batch).await.expect("published");
+    let before = table(&name, "true");
+    let other = "0a4238b2-62ad-5c41-8747-6ee200183c54".to_owned();
+    let of_other = WriteScope { source_uuid: other.clone(), ..scope(DAY, "run-2") };
+    let error = publish(&mut sink, &of_other, &moved_to(&batch, &other, 7)).await.expect_err("refused");
+    let told = format!("report period 7 has rows of source {SOURCE}");
+    assert!(!error.is_retryable() && error.to_string().contains(&told), "{error}");
+    assert_eq!(table(&name, "true"), before);
+    let of_other = WriteScope { report_period_id: Some(8), ..of_other };
+    publish(&mut sink, &of_other, &moved_to(&batch, &other, 8)).await.expect("published");
+    assert_eq!(table(&name, &format!("source_uuid <> '{other}'")), before);
+    let period = "INSERT INTO org1234567.reporting_ocpusagereportperiod (id, cluster_id, report_period_start, \
+                  report_period_end, provider_id) VALUES (8, 'c', '2025-02-01', '2025-03-02', ";
+    shared().sql(&name, &format!("{period}'{other}')"));
+    let mut database = Database::new(config(&name), schema());
+    database.check_report_period(8, &other).await.expect("its own");
+    database.check_report_period(9, SOURCE).await.expect("nobody's");
+    let error = database.check_report_period(8, SOURCE).await.expect_err("refused");
+    assert!(error.code() == "config" && error.to_string().contains(&other), "{error}");
+}
+
+#[tokio::test]
+async fn a_day_that_moves_to_another_period_is_there_once() {
+    let name = database();
+    let batch = rows_of(DAY, 1, 50);
+    let mut sink = sink(config(&name));
+    publish(&mut sink, &scope(DAY, "run-1"), &batch).await.expect("published");
+    let moved = WriteScope { report_period_id: Some(8), ..scope(DAY, "run-2") };
+    let receipt = publish(&mut sink, &moved, &moved_to(&batch, SOURCE, 8)).await.expect("published");
+    assert_eq!((receipt.rows, receipt.rows_deleted), (50, Some(50)));
+    let periods = format!("SELECT DISTINCT report_period_id, count(*) FROM {SUMMARY} GROUP BY 1");
+    assert_eq!(shared().sql(&name, &periods), "8|50");
+}
+
+/// As many rows as the ledger tells, but somebody has altered one of them.
+#[tokio::test]
+async fn altered_rows_are_written_again_where_that_is_asked_for() {
+    let name = database();
+    let batch = rows_of(DAY, 1, 50);
+    publish(&mut sink(config(&name)), &scope(DAY, "run-1"), &batch).await.expect("published");
+    let before = table(&name, "true");
+    shared().sql(&name, &format!("UPDATE {SUMMARY} SET namespace = 'altered'"));
+    let options = SinkOptions { rewrite: true, ..SinkOptions::default() };
+    let mut sink = PostgresSink::new(config(&name), schema(), options);
+    assert!(!publish(&mut sink, &scope(DAY, "run-2"), &batch).await.expect("published").unchanged);
+    assert_eq!(table(&name, "true"), before);
 }
 
 #[tokio::test]
