@@ -11,9 +11,9 @@ use crate::logging;
 /// Where the settings come from, for every command.
 #[derive(Debug, Default, Clone, Args)]
 pub(crate) struct Common {
-    /// YAML file with settings; environment and flags override it.
-    #[arg(long, global = true, value_name = "FILE", env = "DAYSUM_CONFIG")]
-    pub(crate) config: Option<PathBuf>,
+    /// YAML file with settings; environment and flags override it. Otherwise that of the variable DAYSUM_CONFIG.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// postgres:// address of koku's database.
     #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
     database: Option<String>,
@@ -86,7 +86,10 @@ impl Common {
         let flags: Vec<(&str, String)> =
             own.iter().chain(more).filter_map(|(key, value)| Some((*key, value.clone()?))).collect();
         let env = |name: &str| std::env::var(name).ok();
-        let (config, notes) = Config::load_with(self.config.as_deref(), &env, &flags).map_err(refuse)?;
+        // Set to nothing, as compose files leave variables, counts as not set.
+        let named = || env("DAYSUM_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let file = self.config.clone().or_else(named);
+        let (config, notes) = Config::load_with(file.as_deref(), &env, &flags).map_err(refuse)?;
         logging::start(&config.logging);
         Ok((config, notes))
     }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use daysum::config::Config;
 use daysum_core::{Day, Lookups, Result};
 use daysum_io_postgres::{Database, PostgresConfig, Schema, Severity};
-use daysum_io_s3::Place;
+use daysum_io_s3::{Missing, Place};
 
 use crate::args::{Common, Selection};
 use crate::output::Output;
@@ -53,6 +53,9 @@ pub(crate) struct Asked {
     /// Directory or s3:// address that the days were written to; otherwise the database.
     #[arg(long, value_name = "DIR")]
     output: Option<String>,
+    /// The form of its files: parquet, csv, arrow or jsonl.
+    #[arg(long)]
+    format: Option<String>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -143,6 +146,7 @@ impl Asked {
     fn open(&self, common: &Common) -> Result<(Output, Lookups)> {
         let mut settings = self.selection.settings();
         settings.push(("run.output", self.output.clone()));
+        settings.push(("run.format", self.format.clone()));
         let (config, _) = common.load(&settings)?;
         let mut lookups = Lookups::default();
         config.complete(&mut lookups);
@@ -152,12 +156,12 @@ impl Asked {
         }
         let output = match &config.run.output {
             Some(output) => {
-                let place = Place::open(output.expose(), &config.s3.store())?;
+                let place = Place::open(output.expose(), &config.s3.store(), Missing::Refuse)?;
                 Output::files(place, config.run.format.parse()?)
             }
             None => {
                 let (database, schema) = target(&config)?;
-                Output::database(database, schema, 1)
+                Output::database(database, schema, 1, false)
             }
         };
         Ok((output, lookups))

@@ -14,7 +14,7 @@ use daysum_core::drive::{self, KeyFacts, Plan, Schedule, Seen};
 use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, SpillStore};
 use daysum_core::{Day, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
 use daysum_io_postgres::Cluster;
-use daysum_io_s3::Place;
+use daysum_io_s3::{Missing, Place};
 use futures::StreamExt;
 
 use crate::output::Output;
@@ -22,7 +22,7 @@ use crate::publish::{entry, quarantined};
 use crate::registry;
 use crate::report::Report;
 use crate::run::RunArgs;
-use crate::setup::{ensure_period, lookups_of, open, tenant, warn_of_missing_columns, wrong};
+use crate::setup::{ensure_period, lookups_of, open, refuse_within, tenant, warn_of_missing_columns, wrong};
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,7 @@ impl Job {
                 "rows of a database belong to a report period, which is one month: give --month, or a range within a month",
             ));
         }
-        let input =
-            config.run.input.as_ref().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
+        let input = config.input().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
         let source = open(input.expose(), config)?;
         let output = match (&config.run.output, database) {
             (Some(_), _) if args.registry => {
@@ -85,7 +84,12 @@ impl Job {
                 ));
             }
             (Some(output), _) => {
-                let place = Place::open(output.expose(), &config.s3.store())?;
+                let missing = match purpose {
+                    Purpose::Publish => Missing::Make,
+                    Purpose::Look => Missing::Empty,
+                };
+                let place = Place::open(output.expose(), &config.s3.store(), missing)?;
+                refuse_within(&input, output)?;
                 Output::files(place, config.run.format.parse()?)
             }
             (None, Some(database)) => {
@@ -93,7 +97,7 @@ impl Job {
                 match purpose {
                     Purpose::Publish => {
                         ensure_period(&mut lookups, &fold, &database, &schema).await?;
-                        Output::database(database, schema, config.postgresql.writers)
+                        Output::database(database, schema, config.postgresql.writers, args.force)
                     }
                     Purpose::Look => Output::comparison(database, schema),
                 }

@@ -15,6 +15,7 @@ mod output;
 mod processor;
 mod publish;
 mod registry;
+mod replace;
 mod report;
 mod run;
 mod setup;
@@ -84,35 +85,25 @@ fn main() -> ExitCode {
     }
     daysum::memory::one_arena();
     let Cli { common, command } = Cli::parse();
-    let told = |said: String| {
-        show::line(&said);
-        0
-    };
-    let coded = |(said, code): (String, u8)| {
-        show::line(&said);
-        code
-    };
+    let coded = |(said, code): (String, u8)| show::line(&said).map(|()| code);
+    let told = |said: String| coded((said, 0));
     let ended = match command {
-        Command::Generate(args) => generate::run(&args).map(told),
-        Command::Bench(args) => bench::run(&args).map(told),
-        Command::Inspect(args) => {
-            let (said, code) = inspect::run(&args);
-            told(said);
-            Ok(code)
-        }
-        Command::Db(command) => db::db(&common, &command).map(coded),
-        Command::Status(asked) => db::status(&common, &asked).map(told),
-        Command::Quarantine(command) => db::quarantine(&common, &command).map(told),
-        Command::Config(ConfigCommand::Show) => common.load(&[]).map(|(config, notes)| {
+        Command::Generate(args) => generate::run(&args).and_then(told),
+        Command::Bench(args) => bench::run(&args).and_then(told),
+        Command::Inspect(args) => coded(inspect::run(&args)),
+        Command::Db(command) => db::db(&common, &command).and_then(coded),
+        Command::Status(asked) => db::status(&common, &asked).and_then(told),
+        Command::Quarantine(command) => db::quarantine(&common, &command).and_then(told),
+        Command::Config(ConfigCommand::Show) => common.load(&[]).and_then(|(config, notes)| {
             notes.iter().for_each(|note| logging::remark(&note.to_string()));
             told(config.to_yaml())
         }),
-        Command::Plan(args) => run::plan(&common, &args).map(told),
-        Command::Diff(args) => run::compare(&common, &args, true).map(coded),
-        Command::Verify(args) => run::compare(&common, &args, false).map(coded),
-        Command::Fold(args) => states::fold(&common, &args).map(told),
-        Command::Merge(args) => states::merge(&args).map(told),
-        Command::Finalise(args) => states::finalise(&common, &args).map(told),
+        Command::Plan(args) => run::plan(&common, &args).and_then(told),
+        Command::Diff(args) => run::compare(&common, &args, true).and_then(coded),
+        Command::Verify(args) => run::compare(&common, &args, false).and_then(coded),
+        Command::Fold(args) => states::fold(&common, &args).and_then(told),
+        Command::Merge(args) => states::merge(&args).and_then(told),
+        Command::Finalise(args) => states::finalise(&common, &args).and_then(coded),
         Command::Run(args) => run::run(&common, &args).map(|report| {
             logging::report(&report);
             if report.code() == 4 {

@@ -5,7 +5,6 @@
 //! run takes over the time of the last success from the file that it replaces. So `time() -
 //! daysum_last_success_timestamp_seconds` is what to alert on. A run whose settings cannot be read writes no file.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::logging;
+use crate::replace::replace;
 use crate::report::{Report, peak_rss_bytes};
 
 const LAST_SUCCESS: &str = "last_success_timestamp_seconds";
@@ -63,7 +63,7 @@ impl<'a> Metrics<'a> {
         let Some(path) = &self.settings.textfile else { return };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let success = if code == 0 { Some(now) } else { last_success(path) };
-        let written = replace(path, &text(report, Some(&End { code, now, success })));
+        let written = replace(path, text(report, Some(&End { code, now, success })).as_bytes());
         if let Err(error) = written {
             logging::remark(&format!("cannot write the metrics {}: {error}", path.display()));
         }
@@ -170,19 +170,6 @@ fn last_success(path: &Path) -> Option<f64> {
     let old = std::fs::read_to_string(path).ok()?;
     let line = old.lines().find(|line| line.starts_with(&format!("daysum_{LAST_SUCCESS}")))?;
     line.rsplit(' ').next()?.parse().ok()
-}
-
-/// Whoever reads the file meets the old one or the new one. Collectors run under another account, so anybody may.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".daysum-metrics")
-        .permissions(std::fs::Permissions::from_mode(0o644))
-        .tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 async fn serve(listener: TcpListener, served: Arc<Mutex<String>>) {

@@ -79,10 +79,12 @@ impl Output {
         }
     }
 
-    pub(crate) fn database(config: PostgresConfig, schema: Schema, writers: usize) -> Self {
+    /// `rewrite` also writes rows that seem to be there already.
+    pub(crate) fn database(config: PostgresConfig, schema: Schema, writers: usize, rewrite: bool) -> Self {
+        let options = SinkOptions { rewrite, ..SinkOptions::default() };
         Self::Database {
             writers,
-            sink: Box::new(PostgresSink::new(config.clone(), schema.clone(), SinkOptions::default())),
+            sink: Box::new(PostgresSink::new(config.clone(), schema.clone(), options)),
             quarantine: Box::new(PostgresQuarantine::new(config.clone(), schema.clone())),
             database: Box::new(Database::new(config, schema)),
         }

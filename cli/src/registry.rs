@@ -175,7 +175,17 @@ impl Gathered {
         Ok(())
     }
 
-    fn finish(self, cluster: Cluster) -> Registry {
+    /// Names with a NUL and capacities that no node has are left out: the days that they are in are held back for them
+    /// where they matter, and the others need the registry.
+    fn finish(mut self, cluster: Cluster) -> Registry {
+        let holds = |text: &str| !text.contains('\0');
+        let holds_all = |texts: [Option<&str>; 3]| texts.into_iter().flatten().all(holds);
+        self.nodes.retain(|(node, resource), facts| {
+            holds_all([Some(node), resource.as_deref(), facts.role.as_deref()])
+        });
+        self.volumes
+            .retain(|(volume, claim, handle)| holds_all([Some(volume), Some(claim), handle.as_deref()]));
+        self.projects.retain(|project| holds(project));
         let labels = self.labels;
         let nodes = self.nodes.into_iter().filter_map(|((node, resource_id), facts)| {
             let of_node = labels.get(&node)?;
@@ -191,7 +201,7 @@ impl Gathered {
                 architecture: architecture(&of_node.text),
                 node,
                 resource_id,
-                node_capacity_cpu_cores: facts.cores,
+                node_capacity_cpu_cores: facts.cores.filter(|cores| cores.abs() < 1e16),
                 node_role: Some(role),
             })
         });

@@ -8,6 +8,7 @@ use daysum_core::port::Receipt;
 use daysum_core::{Day, Error, Result, RowCounts};
 use serde::Serialize;
 
+use crate::replace::replace;
 use crate::writers::Told;
 
 /// Everything that is counted. `rows_in` is the sum of aggregated, filtered and quarantined rows.
@@ -53,6 +54,11 @@ pub(crate) struct Report {
     pub(crate) cpu_seconds: f64,
     pub(crate) peak_rss_bytes: u64,
     pub(crate) quarantined: Vec<Quarantined>,
+    /// Why the run ended before its end; what it had published stays.
+    pub(crate) error: Option<String>,
+    /// Whether this report could not be written where it was asked for.
+    #[serde(skip)]
+    pub(crate) unwritten: bool,
 }
 
 /// Wall time, except for `fold`, `finalise` and `write`, which are summed over threads.
@@ -87,6 +93,8 @@ impl Report {
     pub(crate) fn code(&self) -> u8 {
         if !self.days_held.is_empty() {
             3
+        } else if self.unwritten {
+            1
         } else if [&self.days, &self.days_unchanged, &self.days_pruned].into_iter().all(BTreeSet::is_empty) {
             4
         } else {
@@ -144,7 +152,7 @@ impl Report {
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let json = serde_json::to_vec_pretty(self).expect("a report of numbers, dates and texts is JSON");
-        std::fs::write(path, json)
+        replace(path, &json)
             .map_err(|error| Error::port("report", format!("write {}", path.display()), false, error))
     }
 }

@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Common, Selection};
 use crate::job::{Job, Purpose};
+use crate::logging;
 use crate::metrics::Metrics;
 use crate::output::Output;
 use crate::report::{Report, cpu_seconds, failure_code, peak_rss_bytes};
@@ -60,7 +61,7 @@ pub(crate) struct RunArgs {
     /// Address that serves Prometheus metrics while the run lasts, such as 127.0.0.1:9187.
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<String>,
-    /// Computes and writes days whose inputs have not changed, too.
+    /// Computes and writes days whose inputs have not changed, too; in a database even rows that seem to be there.
     #[arg(long)]
     pub(crate) force: bool,
     /// Leaves days before this one alone, YYYY-MM-DD.
@@ -78,13 +79,20 @@ pub(crate) struct RunArgs {
     pub(crate) selection: Selection,
 }
 
-/// Runs; the report is written to `--report` whatever was held back, the metrics whatever went wrong.
+/// Runs; the report is written to `--report`, and the metrics, whatever went wrong.
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     let (config, runtime) = (load(common, args)?, runtime()?);
     let metrics = Metrics::start(&config.metrics, &runtime)?;
     let source = config.ocp.provider_uuid.clone().unwrap_or_default().to_lowercase();
     let mut report = Report { source, ..Report::default() };
     let ended = carry_out(&config, args, &runtime, &metrics, &mut report);
+    report.error = ended.as_ref().err().map(ToString::to_string);
+    if let Some(path) = &config.run.report
+        && let Err(error) = report.write(path)
+    {
+        logging::failure(&error); // what was done is told all the same
+        report.unwritten = true;
+    }
     metrics.end(&report, ended.as_ref().map_or_else(failure_code, |()| report.code()));
     ended.map(|()| report)
 }
@@ -106,11 +114,7 @@ fn carry_out(
     report.peak_rss_bytes = peak_rss_bytes();
     report.cpu_seconds = cpu_seconds();
     report.seconds.total = started.elapsed().as_secs_f64();
-    done?;
-    match &config.run.report {
-        Some(path) => report.write(path),
-        None => Ok(()),
-    }
+    done
 }
 
 /// `daysum plan`: what a run would read and replace.
@@ -152,7 +156,7 @@ pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
 }
 
 /// `daysum diff` and `daysum verify`: computes every day again and compares it with the database. The code is
-/// 1 where anything differs, 3 where a day could not be computed.
+/// 1 where anything differs, 3 where a day could not be computed, 4 where there was nothing to compare.
 pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Result<(String, u8)> {
     let (config, runtime) = (load(common, args)?, runtime()?);
     let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Look))?;
@@ -178,13 +182,14 @@ pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Resul
         }
     }
     lines.extend(report.quarantined.iter().map(|bad| format!("unreadable {}", bad.reason)));
-    let differs = differences.values().any(|diff| !diff.is_empty());
-    let code = if differs {
-        1
-    } else if report.days_held.is_empty() {
-        0
-    } else {
-        3
+    lines
+        .extend(report.days_orphaned.iter().map(|day| format!("{day}  published, and no object left of it")));
+    let differs = differences.values().any(|diff| !diff.is_empty()) || !report.days_orphaned.is_empty();
+    let code = match () {
+        () if differs => 1,
+        () if !report.days_held.is_empty() => 3,
+        () if differences.is_empty() => 4,
+        () => 0,
     };
     Ok((lines.join("\n"), code))
 }

@@ -1,15 +1,17 @@
 //! What commands need before they can start: lookups, an input, a tenant, a runtime.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use daysum::config::Config;
+use daysum::config::{Address, Config};
 use daysum_core::drive::Plan;
 use daysum_core::port::Source;
 use daysum_core::{Error, FoldConfig, Lookups, Result};
 use daysum_io_postgres::{Database, Schema};
-use daysum_io_s3::{LocalSource, ObjectStoreSource, Place};
+use daysum_io_s3::{LocalSource, Missing, ObjectStoreSource, Place};
 use tokio::runtime::Runtime;
+use url::Url;
 
 use crate::args::Selection;
 
@@ -55,8 +57,9 @@ pub(crate) async fn ensure_period(
     database: &daysum_io_postgres::PostgresConfig,
     schema: &Schema,
 ) -> Result<()> {
-    if lookups.report_period_id.is_some() {
-        return Ok(());
+    let mut database = Database::new(database.clone(), schema.clone());
+    if let Some(id) = lookups.report_period_id {
+        return database.check_report_period(id, &lookups.source_uuid).await;
     }
     let month = fold.range().0.month();
     if lookups.cluster_id.is_empty() {
@@ -67,7 +70,6 @@ pub(crate) async fn ensure_period(
         )));
     }
     let (cluster, alias) = (lookups.cluster_id.clone(), lookups.cluster_alias.clone());
-    let mut database = Database::new(database.clone(), schema.clone());
     let id = database.ensure_report_period(&lookups.source_uuid, month, &cluster, &alias).await?;
     lookups.report_period_id = Some(id);
     Ok(())
@@ -76,11 +78,34 @@ pub(crate) async fn ensure_period(
 /// A directory is read without the detour over a runtime; everything else is an object store.
 pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
     if input.contains("://") {
-        let place = Place::open(input, &config.s3.store())?;
+        let place = Place::open(input, &config.s3.store(), Missing::Refuse)?;
         let source = ObjectStoreSource::new(place);
         return Ok(Arc::new(if config.policy.dedupe { source.with_metadata() } else { source }));
     }
     Ok(Arc::new(LocalSource::new(input)?))
+}
+
+/// What is written below the input would be read by the next run.
+pub(crate) fn refuse_within(input: &Address, output: &Address) -> Result<()> {
+    let within = match (folder(input.expose()), folder(output.expose())) {
+        (Some(input), Some(output)) => output.starts_with(input),
+        _ => false,
+    };
+    if within {
+        return Err(wrong(&format!(
+            "the output {output} lies in the input {input}, and the next run would read it: give another directory"
+        )));
+    }
+    Ok(())
+}
+
+/// An address in a form in which that of a folder is the start of what lies in it; `None` where there is nothing.
+fn folder(address: &str) -> Option<PathBuf> {
+    match Url::parse(address).ok().filter(|url| url.scheme().len() > 1) {
+        None => Path::new(address).canonicalize().ok(),
+        Some(url) if url.scheme() == "file" => url.to_file_path().ok()?.canonicalize().ok(),
+        Some(url) => Some(format!("{}/{}", url.host_str().unwrap_or_default(), url.path()).into()),
+    }
 }
 
 /// Tells which columns read as NULL; their names.

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use daysum::config::Address;
 use daysum_core::drive;
 use daysum_core::port::{ListRequest, RunId, WriteScope};
 use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
-use daysum_io_s3::{ObjectStoreSink, Place};
+use daysum_io_s3::{Missing, ObjectStoreSink, Place};
 
 use crate::args::{Common, Selection};
 use crate::output::Writer;
+use crate::replace::replace;
 use crate::setup::{lookups_of, open, runtime, warn_of_missing_columns, wrong};
 
 /// What to fold.
@@ -76,11 +78,18 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
         let plan = drive::plan_below(&*source, &ListRequest::default(), &lookups).await?;
         warn_of_missing_columns(&plan);
+        let is_asked = |key: &str| args.only.is_empty() || args.only.iter().any(|part| key.contains(part));
+        let mut objects = plan.objects.iter().filter(|object| is_asked(&object.meta.key)).peekable();
+        if objects.peek().is_none() {
+            let known = plan.objects.len();
+            return Err(wrong(&format!(
+                "nothing to fold: of {known} objects of this source and these days, none is asked for; see --source, \
+                 the dates, and --only"
+            )));
+        }
         let mut state = PartialState::empty(fold.clone());
-        for object in &plan.objects {
-            if args.only.is_empty() || args.only.iter().any(|part| object.meta.key.contains(part)) {
-                state.merge(drive::fold_object(&*source, object, &fold).await?)?;
-            }
+        for object in objects {
+            state.merge(drive::fold_object(&*source, object, &fold).await?)?;
         }
         Ok(state)
     })?;
@@ -96,7 +105,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<String> {
     write(&args.output, &merged)
 }
 
-pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
+pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<(String, u8)> {
     let mut settings = args.selection.settings();
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
     settings.push(("run.format", args.format.clone()));
@@ -109,7 +118,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
     // Refuses lookups under which other rows would have been folded.
     state.merge(PartialState::empty(Arc::new(FoldConfig::new(&lookups, options)?)))?;
     let (fold, policy) = (state.config().clone(), Policy::new(&lookups, PolicyOptions::default())?);
-    let place = Place::open(&args.output, &config.s3.store())?;
+    let place = Place::open(&args.output, &config.s3.store(), Missing::Make)?;
     let mut writer = Writer::Files(ObjectStoreSink::new(place, config.run.format.parse()?));
     let fingerprint = format!("{}-{}", fold.day_fingerprint(), policy.fingerprint());
     let (mut days, mut rows) = (0, 0);
@@ -129,7 +138,8 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<String> {
             rows += summary.num_rows();
         }
     }
-    Ok(format!("{rows} rows of {days} days in {}", args.output))
+    let code = if days == 0 { 4 } else { 0 };
+    Ok((format!("{rows} rows of {days} days in {}", Address::new(args.output.as_str())), code))
 }
 
 fn read(path: &Path) -> Result<PartialState> {
@@ -141,15 +151,10 @@ fn read(path: &Path) -> Result<PartialState> {
     })
 }
 
-/// Replaces the file in one step.
 fn write(path: &Path, state: &PartialState) -> Result<String> {
-    let refuse =
-        |error: std::io::Error| Error::port("state store", format!("write {}", path.display()), false, error);
     let bytes = state.encode()?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(refuse)?;
-    std::io::Write::write_all(&mut file, &bytes).map_err(refuse)?;
-    file.persist(path).map_err(|error| refuse(error.error))?;
+    replace(path, &bytes)
+        .map_err(|error| Error::port("state store", format!("write {}", path.display()), false, error))?;
     Ok(format!(
         "{}: {} row groups, {} days, {} rows in, {} bytes",
         path.display(),

@@ -292,10 +292,13 @@ fn bench_tells_what_the_earlier_benchmark_told() {
 fn exit_codes_tell_what_happened() {
     let (input, lookups) = command::golden("gen-small");
     let work = TempDir::new().expect("a directory");
-    let (empty, output) = (text(work.path()).to_owned(), work.path().join("out"));
+    let (empty, output) = (work.path().join("in"), work.path().join("out"));
+    fs::create_dir(&empty).expect("writable");
     let (lookups, output) = (text(&lookups), text(&output));
     assert!(
-        DAYSUM.ends(4, &["run", &empty, "--lookups", lookups, "--output", output]).contains("nothing to do")
+        DAYSUM
+            .ends(4, &["run", text(&empty), "--lookups", lookups, "--output", output])
+            .contains("nothing to do")
     );
     assert!(
         DAYSUM.ends(2, &["run", "/nowhere", "--lookups", lookups, "--output", output]).contains("/nowhere")

@@ -139,6 +139,18 @@ fn any_number_of_writers_publishes_the_same_rows() {
     );
 }
 
+/// The partition that another writer has made meanwhile is not in an older snapshot.
+#[test]
+fn a_stricter_isolation_of_the_database_holds_nothing_back() {
+    let scene = Scene::new();
+    scene.sql(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', \
+               current_database()); END $$",
+    );
+    DAYSUM.ends(0, &scene.run("a", "8"));
+    assert_eq!(scene.published().len(), DAYS as usize);
+}
+
 /// Somebody holds the ledger's row of one day. Its writer waits, and the other one publishes all that remains.
 #[test]
 fn a_day_that_waits_does_not_keep_the_others() {

@@ -3,11 +3,13 @@
 //!
 //! ```no_run
 //! use daysum_core::rows::RowsFormat;
-//! use daysum_io_s3::{ObjectStoreSink, ObjectStoreSource, Place, StoreSettings};
+//! use daysum_io_s3::{Missing, ObjectStoreSink, ObjectStoreSource, Place, StoreSettings};
 //! # fn main() -> daysum_core::Result<()> {
 //! let settings = StoreSettings::default(); // AWS_* variables and the AWS chain
-//! let source = ObjectStoreSource::new(Place::open("s3://koku-bucket/data/parquet", &settings)?);
-//! let sink = ObjectStoreSink::new(Place::open("summaries", &settings)?, RowsFormat::Parquet);
+//! let input = Place::open("s3://koku-bucket/data/parquet", &settings, Missing::Refuse)?;
+//! let source = ObjectStoreSource::new(input);
+//! let output = Place::open("summaries", &settings, Missing::Make)?;
+//! let sink = ObjectStoreSink::new(output, RowsFormat::Parquet);
 //! # Ok(())
 //! # }
 //! ```
@@ -22,7 +24,7 @@ mod state_store;
 mod walk;
 
 pub use local::LocalSource;
-pub use open::{Place, StoreSettings};
+pub use open::{Missing, Place, StoreSettings};
 pub use quarantine::ObjectStoreQuarantine;
 pub use sink::ObjectStoreSink;
 pub use source::ObjectStoreSource;

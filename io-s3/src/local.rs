@@ -12,7 +12,8 @@ use daysum_core::port::{ListRequest, ObjectMeta, Source};
 use daysum_core::{BoxFuture, BoxStream, Error, Result};
 use futures::stream::{self, StreamExt};
 
-/// The files below a directory. Keys are paths relative to it.
+/// The files below a directory. Keys are paths relative to it. A link to what lies inside is passed over, because that has
+/// a key already; one that leads out of the directory is refused, so that nobody's rows are missing without a word.
 ///
 /// Reading a local file needs no runtime: the futures are ready when they are made.
 #[derive(Debug, Clone)]
@@ -24,8 +25,8 @@ impl LocalSource {
     /// A source over this directory; refuses what is no directory.
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        match fs::metadata(&root) {
-            Ok(found) if found.is_dir() => Ok(Self { root }),
+        match root.canonicalize() {
+            Ok(found) if found.is_dir() => Ok(Self { root: found }),
             Ok(_) => Err(Error::Config { reason: format!("{} is not a directory", root.display()) }),
             Err(error) => Err(Error::Config { reason: format!("{}: {error}", root.display()) }),
         }
@@ -37,10 +38,21 @@ impl LocalSource {
         for entry in fs::read_dir(directory).map_err(refuse)? {
             let entry = entry.map_err(refuse)?;
             let (path, kind) = (entry.path(), entry.file_type().map_err(refuse)?);
-            // Links are not followed: they lead out of the directory or round in it.
-            let key = path.strip_prefix(&self.root).unwrap_or(&path).to_string_lossy();
-            if kind.is_dir() {
-                if request.wanted.as_ref().is_none_or(|wanted| KeyFacts::of(&key).may_hold(wanted)) {
+            let inside = path.strip_prefix(&self.root).unwrap_or(&path);
+            let wrong = |reason| refuse(std::io::Error::other(format!("{inside:?} {reason}")));
+            let key = inside.to_str().ok_or_else(|| wrong("is no UTF-8; give it another name"))?;
+            let is_wanted =
+                || request.wanted.as_ref().is_none_or(|wanted| KeyFacts::of(key).may_hold(wanted));
+            if kind.is_symlink() {
+                // A link to nothing is like a file that is gone.
+                let leads_out = path.canonicalize().is_ok_and(|target| !target.starts_with(&self.root));
+                if leads_out && is_wanted() {
+                    return Err(wrong(
+                        "is a link out of the input, and links are not followed; copy or mount it",
+                    ));
+                }
+            } else if kind.is_dir() {
+                if is_wanted() {
                     self.walk(&path, request, found)?;
                 }
             } else if kind.is_file() {

@@ -1,12 +1,14 @@
 //! From an address to an object store.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use daysum_core::{Error, Result};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
@@ -55,24 +57,36 @@ pub struct Place {
     pub store: Arc<dyn ObjectStore>,
     /// Where keys start.
     pub prefix: Path,
+    /// The directory, if it is one.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// What becomes of a directory that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It is made.
+    Make,
+    /// It is refused.
+    Refuse,
+    /// It is taken for empty, and stays missing: for those that only look.
+    Empty,
 }
 
 impl Place {
-    /// Opens `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `https://…`, `file:///…` or a directory. A directory
-    /// that is missing is made when something is written to it.
-    pub fn open(address: &str, settings: &StoreSettings) -> Result<Self> {
+    /// Opens `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `https://…`, `file:///…` or a directory.
+    pub fn open(address: &str, settings: &StoreSettings, missing: Missing) -> Result<Self> {
         match Url::parse(address).ok().filter(|url| url.scheme().len() > 1) {
-            None => Self::directory(address.as_ref()),
+            None => Self::directory(address.as_ref(), missing),
             Some(url) if url.scheme() == "file" => {
                 let path = url.to_file_path().map_err(|()| refuse(&url, "is no path of this machine"))?;
-                Self::directory(&path)
+                Self::directory(&path, missing)
             }
             Some(url) if matches!(url.scheme(), "s3" | "s3a") => Self::s3(&url, settings),
             Some(url) => {
                 let variables = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
                 let (store, prefix) = object_store::parse_url_opts(&url, variables)
                     .map_err(|error| refuse(&url, &discreet(&error)))?;
-                Ok(Self { store: store.into(), prefix })
+                Ok(Self { store: store.into(), prefix, directory: None })
             }
         }
     }
@@ -83,12 +97,21 @@ impl Place {
     }
 
     /// A directory; writes reach the disk before they are called done.
-    pub fn directory(path: &std::path::Path) -> Result<Self> {
+    pub fn directory(path: &std::path::Path, missing: Missing) -> Result<Self> {
         let cannot =
             |error: &dyn fmt::Display| Error::Config { reason: format!("{}: {error}", path.display()) };
-        std::fs::create_dir_all(path).map_err(|error| cannot(&error))?;
+        match missing {
+            Missing::Make => std::fs::create_dir_all(path).map_err(|error| cannot(&error))?,
+            Missing::Empty if !path.exists() => {
+                let store = Arc::new(InMemory::new());
+                return Ok(Self { store, prefix: Path::default(), directory: None });
+            }
+            Missing::Empty | Missing::Refuse => {}
+        }
+        // What the store says of a missing directory is its name twice.
+        let directory = path.canonicalize().map_err(|error| cannot(&error))?;
         let store = LocalFileSystem::new_with_prefix(path).map_err(|error| cannot(&error))?.with_fsync(true);
-        Ok(Self { store: Arc::new(store), prefix: Path::default() })
+        Ok(Self { store: Arc::new(store), prefix: Path::default(), directory: Some(directory) })
     }
 
     fn s3(url: &Url, settings: &StoreSettings) -> Result<Self> {
@@ -144,7 +167,7 @@ impl Place {
             .build()
             .map_err(|error| refuse(url, &discreet(&error)))?;
         let prefix = Path::from_url_path(url.path()).map_err(|error| refuse(url, &discreet(&error)))?;
-        Ok(Self { store: Arc::new(store), prefix })
+        Ok(Self { store: Arc::new(store), prefix, directory: None })
     }
 }
 

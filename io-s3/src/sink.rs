@@ -1,16 +1,20 @@
 //! Finished days as objects, and the ledger beside them.
 //!
 //! ```text
-//! {output}/{source}/{YYYY-MM-DD}.parquet          a day's rows, replaced in one step
-//! {output}/_daysum/{source}/{YYYY-MM-DD}.json     what they were computed from; written after the rows
-//! {output}/_daysum/{source}/{first}_{last}.seen.json   what the last complete run of these days saw
-//! {output}/_daysum/quarantine/{source}/…json       what was left out (ObjectStoreQuarantine)
+//! {output}/{source}/{YYYY-MM-DD}.parquet               a day's rows, replaced in one step
+//! {output}/_daysum/{source}/{YYYY-MM-DD}.parquet.json  what they were computed from; written after the rows
+//! {output}/_daysum/{source}/{first}_{last}.parquet.seen.json   what the last complete run of these days saw
+//! {output}/_daysum/{source}/staged/{run}-{YYYY-MM-DD}.parquet  in a directory: rows until they are whole
+//! {output}/_daysum/quarantine/{source}/…json           what was left out (ObjectStoreQuarantine)
 //! ```
 //!
-//! A run that ends between the two leaves new rows under the old ledger entry: the next run finds the day's
-//! inputs changed and writes it again.
+//! Every format is an output of its own. A ledger entry tells which file it is about, by size and ETag: where another one
+//! lies there, of a run that ended between the two writes or ran beside this one, the day does not count as published,
+//! and the next run writes it again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use aws_lc_rs::digest::{Context, Digest, SHA256};
@@ -20,7 +24,8 @@ use daysum_core::rows::{RowsEncoder, RowsFormat};
 use daysum_core::{BoxFuture, Day, Error, Result};
 use futures::stream::TryStreamExt;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStoreExt};
+use object_store::{MultipartUpload, ObjectMeta, ObjectStoreExt, PutResult};
+use serde::{Deserialize, Serialize};
 
 use crate::discreet::discreet;
 use crate::open::Place;
@@ -39,19 +44,28 @@ impl ObjectStoreSink {
     }
 
     fn rows(&self, source_uuid: &str, day: Day) -> Path {
-        self.place.prefix.clone().join(source_uuid).join(format!("{day}.{}", self.format.extension()))
+        self.place.prefix.clone().join(source_uuid).join(format!("{day}.{}", self.format))
     }
 
     fn ledger(&self, source_uuid: &str) -> Path {
         self.place.prefix.clone().join("_daysum").join(source_uuid)
     }
 
-    async fn entry(&self, path: &Path) -> Result<Option<Published>> {
+    fn entry_of(&self, source_uuid: &str, day: Day) -> Path {
+        self.ledger(source_uuid).join(format!("{day}.{}.json", self.format))
+    }
+
+    async fn entry(&self, path: &Path) -> Result<Option<Entry>> {
         // An entry that cannot be read counts as none: the day is computed and written again.
         Ok(self.get(path).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    async fn put_entry(&self, path: &Path, entry: &Published) -> Result<()> {
+    async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
+        let listed = self.place.store.list(Some(folder)).try_collect().await;
+        listed.map_err(|error| refuse("list", folder, error))
+    }
+
+    async fn put_entry(&self, path: &Path, entry: &Entry) -> Result<()> {
         let json = serde_json::to_vec_pretty(entry).expect("texts, numbers and dates are JSON");
         let put = self.place.store.put(path, json.into()).await;
         put.map(drop).map_err(|error| refuse("write", path, error))
@@ -67,7 +81,7 @@ impl ObjectStoreSink {
     }
 
     fn seen(&self, source_uuid: &str, first: Day, last: Day) -> Path {
-        self.ledger(source_uuid).join(format!("{first}_{last}.seen.json"))
+        self.ledger(source_uuid).join(format!("{first}_{last}.{}.seen.json", self.format))
     }
 
     /// What [`remember`](Self::remember) was last given for these days.
@@ -77,19 +91,21 @@ impl ObjectStoreSink {
         Ok(kept.and_then(|bytes| String::from_utf8(bytes.into()).ok()))
     }
 
-    /// Makes the next run read these days again, whatever their inputs: rows that come out the same are not written.
-    /// Says how many days were published.
+    /// Makes the next run read these days again, in any format and whatever their inputs: rows that come out the same are
+    /// not written. Says how many days were published.
     pub async fn reread(&self, source_uuid: &str, days: &[Day]) -> Result<u64> {
         check(source_uuid)?;
-        let mut marked = 0;
-        for day in days.iter().collect::<BTreeSet<_>>() {
-            let path = self.ledger(source_uuid).join(format!("{day}.json"));
-            let Some(mut entry) = self.entry(&path).await? else { continue };
-            entry.scope.fingerprint.clear(); // that of no configuration
-            self.put_entry(&path, &entry).await?;
-            marked += 1;
+        let mut marked = BTreeSet::new();
+        for day in days {
+            for format in RowsFormat::ALL {
+                let path = Self { format, ..self.clone() }.entry_of(source_uuid, *day);
+                let Some(mut entry) = self.entry(&path).await? else { continue };
+                entry.published.scope.fingerprint.clear(); // that of no configuration
+                self.put_entry(&path, &entry).await?;
+                marked.insert(*day);
+            }
         }
-        Ok(marked)
+        Ok(marked.len() as u64)
     }
 
     /// Takes a published day back: its file goes, then its ledger entry. Says how many rows went; `None`, and nothing
@@ -97,8 +113,8 @@ impl ObjectStoreSink {
     pub async fn remove_day(&self, entry: &Published) -> Result<Option<u64>> {
         let (source_uuid, day) = (&entry.scope.source_uuid, entry.scope.day);
         check(source_uuid)?;
-        let ledger = self.ledger(source_uuid).join(format!("{day}.json"));
-        if self.entry(&ledger).await?.is_some_and(|now| now != *entry) {
+        let ledger = self.entry_of(source_uuid, day);
+        if self.entry(&ledger).await?.is_some_and(|now| now.published != *entry) {
             return Ok(None);
         }
         for path in [self.rows(source_uuid, day), ledger] {
@@ -110,12 +126,48 @@ impl ObjectStoreSink {
         Ok(Some(entry.rows))
     }
 
+    /// Where rows of this day lie until they are whole, if this is a directory: a file that grows beside the others would
+    /// be read by who reads the directory, and that of a killed run for ever. Such ones of killed runs go at last.
+    fn staged(&self, scope: &WriteScope) -> Result<Option<Path>> {
+        let Some(directory) = &self.place.directory else { return Ok(None) };
+        let folder = self.ledger(&scope.source_uuid).join("staged");
+        for file in fs::read_dir(directory.join(folder.as_ref())).into_iter().flatten().flatten() {
+            let written = file.metadata().and_then(|file| file.modified());
+            let age = written.ok().and_then(|written| written.elapsed().ok());
+            if age.is_some_and(|age| age > ABANDONED) {
+                let _ = fs::remove_file(file.path()); // another run may have done it
+            }
+        }
+        Ok(Some(folder.join(format!("{}-{}.{}", scope.run.0, scope.day, self.format))))
+    }
+
     /// Keeps what a complete run of these days saw.
     pub async fn remember(&self, source_uuid: &str, first: Day, last: Day, seen: &str) -> Result<()> {
         check(source_uuid)?;
         let path = self.seen(source_uuid, first, last);
         let put = self.place.store.put(&path, seen.to_owned().into()).await;
         put.map(drop).map_err(|error| refuse("write", &path, error))
+    }
+}
+
+/// A ledger entry: what was published, and which file it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    published: Published,
+    /// Bytes of the file.
+    size: u64,
+    /// What the store calls this content; in a directory it tells when the file was written, too.
+    etag: Option<String>,
+}
+
+impl Entry {
+    /// Whether the file is the one that was written with this entry.
+    fn is_of(&self, file: &ObjectMeta) -> bool {
+        // Some stores quote an ETag in one answer and not in the other, and some tell none in a listing.
+        let bare = |etag: &Option<String>| etag.as_ref().map(|etag| etag.trim_matches('"').to_owned());
+        let (ours, theirs) = (bare(&self.etag), bare(&file.e_tag));
+        file.size == self.size && (ours.is_none() || theirs.is_none() || ours == theirs)
     }
 }
 
@@ -149,33 +201,22 @@ impl Sink for ObjectStoreSink {
     ) -> BoxFuture<'a, Result<Vec<Published>>> {
         Box::pin(async move {
             check(source_uuid)?;
-            let ledger = self.ledger(source_uuid);
-            let listed: Vec<_> = self
-                .place
-                .store
-                .list(Some(&ledger))
-                .try_collect()
-                .await
-                .map_err(|error| refuse("list", &ledger, error))?;
+            // Rows that were removed, or that others have written, are not those of the entry.
+            let folder = self.place.prefix.clone().join(source_uuid);
+            let files = self.list(&folder).await?.into_iter().map(|file| (file.location.clone(), file));
+            let files: BTreeMap<Path, ObjectMeta> = files.collect();
             let mut found: Vec<Published> = Vec::new();
-            for object in listed {
-                let name = object.location.filename().and_then(|name| name.strip_suffix(".json"));
-                let day = name.and_then(|name| name.parse::<Day>().ok());
-                if day.is_some_and(|day| (first..=last).contains(&day)) {
-                    found.extend(self.entry(&object.location).await?);
+            let suffix = format!(".{}.json", self.format);
+            for object in self.list(&self.ledger(source_uuid)).await? {
+                let name = object.location.filename().and_then(|name| name.strip_suffix(&suffix));
+                let Some(day) = name.and_then(|name| name.parse::<Day>().ok()) else { continue };
+                if (first..=last).contains(&day)
+                    && let Some(file) = files.get(&self.rows(source_uuid, day))
+                {
+                    let entry = self.entry(&object.location).await?.filter(|entry| entry.is_of(file));
+                    found.extend(entry.map(|entry| entry.published));
                 }
             }
-            // Rows that were removed, or were written in another format, are not published here.
-            let folder = self.place.prefix.clone().join(source_uuid);
-            let there: Vec<_> = self
-                .place
-                .store
-                .list(Some(&folder))
-                .map_ok(|object| object.location)
-                .try_collect()
-                .await
-                .map_err(|error| refuse("list", &folder, error))?;
-            found.retain(|entry| there.contains(&self.rows(source_uuid, entry.scope.day)));
             found.sort_by_key(|entry| entry.scope.day);
             Ok(found)
         })
@@ -185,10 +226,13 @@ impl Sink for ObjectStoreSink {
         Box::pin(async move {
             check(&scope.source_uuid)?;
             let encoder = RowsEncoder::new(self.format, Vec::new())?;
+            let path = self.rows(&scope.source_uuid, scope.day);
             Ok(Box::new(Write {
                 sink: self,
                 scope,
                 encoder,
+                staged: self.staged(scope)?,
+                path,
                 upload: None,
                 uploaded: 0,
                 digest: Context::new(&SHA256),
@@ -201,12 +245,19 @@ struct Write<'a> {
     sink: &'a ObjectStoreSink,
     scope: &'a WriteScope,
     encoder: RowsEncoder<Vec<u8>>,
+    /// Where the day's rows go.
+    path: Path,
+    /// Where they are until they are whole, in a directory.
+    staged: Option<Path>,
     /// Begun when a day turns out to be larger than a part. Nothing of it can be seen before it is completed.
     upload: Option<Box<dyn MultipartUpload>>,
     uploaded: u64,
     /// Of the file: equal rows are equal bytes.
     digest: Context,
 }
+
+/// A file that nobody has written to for so long is no run's any more.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// Bytes of a part of a day's file: the least that S3 takes.
 const PART_BYTES: usize = 5 << 20;
@@ -219,8 +270,8 @@ impl Write<'_> {
         let upload = match &mut self.upload {
             Some(upload) => upload,
             None => {
-                let path = self.sink.rows(&self.scope.source_uuid, self.scope.day);
-                self.upload.insert(self.sink.place.store.put_multipart(&path).await?)
+                let path = self.staged.as_ref().unwrap_or(&self.path);
+                self.upload.insert(self.sink.place.store.put_multipart(path).await?)
             }
         };
         upload.put_part(part.into()).await
@@ -235,8 +286,7 @@ impl SinkWrite for Write<'_> {
                 return Ok(());
             }
             let sent = self.upload_part().await;
-            let path = self.sink.rows(&self.scope.source_uuid, self.scope.day);
-            sent.map_err(|error| refuse("write", &path, error))
+            sent.map_err(|error| refuse("write", &self.path, error))
         })
     }
 
@@ -245,37 +295,58 @@ impl SinkWrite for Write<'_> {
         Self: 'a,
     {
         Box::pin(async move {
-            let Self { sink, scope, encoder, upload, uploaded, mut digest } = *self;
+            let Self { sink, scope, encoder, path, staged, upload, uploaded, mut digest } = *self;
             let store = &sink.place.store;
             let (rows, content) = (encoder.rows(), encoder.finish()?);
             digest.update(&content);
             let digest = hex(digest.finish());
-            let path = sink.rows(&scope.source_uuid, scope.day);
-            let entry = sink.ledger(&scope.source_uuid).join(format!("{}.json", scope.day));
-            let old = sink.entry(&entry).await?;
-            let same = old.as_ref().is_some_and(|old| old.digest == digest && old.rows == rows);
-            // Same bytes, same size: what lies there is what would be written.
+            let ledger = sink.entry_of(&scope.source_uuid, scope.day);
+            let old = sink.entry(&ledger).await?;
             let size = uploaded + content.len() as u64;
-            let unchanged = same && store.head(&path).await.is_ok_and(|there| there.size == size);
-            let bytes = if unchanged { 0 } else { size };
-            let written = match upload {
-                None if unchanged => Ok(()),
-                None => store.put(&path, content.into()).await.map(drop),
-                Some(mut upload) if unchanged => upload.abort().await,
-                Some(mut upload) => match upload.put_part(content.into()).await {
-                    Ok(()) => upload.complete().await.map(drop),
-                    refused => refused,
-                },
-            };
-            written.map_err(|error| refuse("write", &path, error))?;
             let published = Published {
                 scope: scope.clone(),
                 rows,
                 digest,
                 daysum_version: env!("CARGO_PKG_VERSION").to_owned(),
             };
-            sink.put_entry(&entry, &published).await?;
-            Ok(Receipt { rows, rows_deleted: old.map(|old| old.rows), bytes, unchanged })
+            // The same bytes, and they are still there: what would be written.
+            let kept = match &old {
+                Some(old) if old.published.digest == published.digest && old.published.rows == rows => {
+                    store.head(&path).await.is_ok_and(|there| old.is_of(&there)).then(|| old.etag.clone())
+                }
+                _ => None,
+            };
+            let (unchanged, rows_deleted) = (kept.is_some(), old.map(|old| old.published.rows));
+            let etag = match (kept, upload) {
+                (Some(etag), None) => Ok(etag),
+                (Some(etag), Some(mut upload)) => upload.abort().await.map(|()| etag),
+                (None, upload) => {
+                    let put = put(sink, staged.as_ref().unwrap_or(&path), upload, content).await;
+                    match (put, &staged) {
+                        (Ok(put), Some(staged)) => store.rename(staged, &path).await.map(|()| put.e_tag),
+                        (put, _) => put.map(|put| put.e_tag),
+                    }
+                }
+            };
+            let etag = etag.map_err(|error| refuse("write", &path, error))?;
+            sink.put_entry(&ledger, &Entry { published, size, etag }).await?;
+            Ok(Receipt { rows, rows_deleted, bytes: if unchanged { 0 } else { size }, unchanged })
         })
+    }
+}
+
+/// Writes the last bytes of a file, which may be all of them.
+async fn put(
+    sink: &ObjectStoreSink,
+    path: &Path,
+    upload: Option<Box<dyn MultipartUpload>>,
+    content: Vec<u8>,
+) -> object_store::Result<PutResult> {
+    match upload {
+        None => sink.place.store.put(path, content.into()).await,
+        Some(mut upload) => {
+            upload.put_part(content.into()).await?;
+            upload.complete().await
+        }
     }
 }

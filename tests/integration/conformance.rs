@@ -1,18 +1,22 @@
 //! Every adapter against the promises of its port.
 
+use std::os::unix::fs::symlink;
+
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use daysum_core::Day;
 use daysum_core::port::memory::{MemoryQuarantine, MemorySink, MemorySource, MemoryStateStore};
-use daysum_core::port::{WriteScope, conformance};
+use daysum_core::port::{ListRequest, Source, WriteScope, conformance};
 use daysum_core::rows::RowsFormat;
 use daysum_io_postgres::{PostgresQuarantine, PostgresSink, Schema, SinkOptions};
 use daysum_io_s3::{
-    LocalSource, ObjectStoreQuarantine, ObjectStoreSink, ObjectStoreSource, ObjectStoreStateStore, Place,
+    LocalSource, Missing, ObjectStoreQuarantine, ObjectStoreSink, ObjectStoreSource, ObjectStoreStateStore,
+    Place,
 };
 use daysum_tests::engine::InputFile;
 use daysum_tests::postgres::{SCHEMA, database, shared};
 use daysum_tests::s3::S3Server;
+use futures::TryStreamExt;
 use futures::executor::block_on;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -51,26 +55,37 @@ fn memory() {
 #[test]
 fn a_directory() {
     let kept = directory();
-    // Neither to a file elsewhere nor round in a circle (T-71): what links lead to is not listed.
-    let elsewhere = directory();
-    for (to, name) in [("top.parquet", "linked.parquet"), ("a", "a/linked")] {
-        std::os::unix::fs::symlink(elsewhere.path().join(to), kept.path().join(name)).expect("a link");
+    // What links lead to inside is not listed twice, nor round in a circle; out of the directory none is followed (T-71).
+    for (to, name) in
+        [("top.parquet", "linked.parquet"), ("a", "round"), ("", "a/c/round"), ("no", "a/nothing")]
+    {
+        symlink(kept.path().join(to), kept.path().join(name)).expect("a link");
     }
-    std::os::unix::fs::symlink(kept.path(), kept.path().join("a/c/round")).expect("a link");
-    block_on(conformance::source(&LocalSource::new(kept.path()).expect("a directory"), &objects()));
+    let source = LocalSource::new(kept.path()).expect("a directory");
+    block_on(conformance::source(&source, &objects()));
+    let elsewhere = directory();
+    for (to, name) in [("top.parquet", "a/out.parquet"), ("a", "out")] {
+        let link = kept.path().join(name);
+        symlink(elsewhere.path().join(to), &link).expect("a link");
+        let request = ListRequest::default();
+        let listed: Result<Vec<_>, _> = block_on(source.list(&request).try_collect());
+        let error = listed.expect_err("refused").to_string();
+        assert!(error.contains(&format!("{name:?} is a link out of the input")), "{error}");
+        std::fs::remove_file(link).expect("a link");
+    }
 }
 
 #[tokio::test]
 async fn an_object_store() {
     let kept = directory();
-    let place = Place::directory(kept.path()).expect("a directory");
+    let place = Place::directory(kept.path(), Missing::Refuse).expect("a directory");
     conformance::source(&ObjectStoreSource::new(place), &objects()).await;
     let output = TempDir::new().expect("a directory");
-    let place = Place::directory(output.path()).expect("a directory");
+    let place = Place::directory(output.path(), Missing::Refuse).expect("a directory");
     conformance::quarantine(&mut ObjectStoreQuarantine::new(place.clone())).await;
     conformance::state_store(&ObjectStoreStateStore::new(place)).await;
     for format in [RowsFormat::Parquet, RowsFormat::Csv] {
-        let place = Place::directory(output.path()).expect("a directory");
+        let place = Place::directory(output.path(), Missing::Refuse).expect("a directory");
         let scope = WriteScope { source_uuid: format!("{format:?}"), ..scope() };
         conformance::sink(&mut ObjectStoreSink::new(place, format), &scope, rows).await;
     }

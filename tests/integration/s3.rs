@@ -8,7 +8,7 @@ use daysum_core::drive::KeyFacts;
 use daysum_core::port::{ListRequest, RunId, Sink, Source, Wanted, WriteScope};
 use daysum_core::rows::RowsFormat;
 use daysum_core::{Lookups, Result, drive};
-use daysum_io_s3::{ObjectStoreSink, ObjectStoreSource, Place, StoreSettings};
+use daysum_io_s3::{Missing, ObjectStoreSink, ObjectStoreSource, Place, StoreSettings};
 use daysum_tests::compare::{Precision, assert_same};
 use daysum_tests::engine::InputFile;
 use daysum_tests::golden::{Golden, read_parquet};
@@ -224,7 +224,7 @@ fn a_large_bucket_is_listed_where_it_concerns_the_run() {
 fn a_day_is_replaced_with_its_ledger_entry_and_left_alone_when_it_is_the_same() {
     let server = S3Server::start();
     let directory = tempfile::tempdir().expect("a directory");
-    let local = Place::directory(directory.path()).expect("a directory");
+    let local = Place::directory(directory.path(), Missing::Refuse).expect("a directory");
     for place in [server.place("out"), local] {
         runtime().block_on(async {
             let rows = gen_small().expected;
@@ -274,9 +274,10 @@ fn a_day_is_replaced_with_its_ledger_entry_and_left_alone_when_it_is_the_same() 
 fn plain_http_to_another_machine_needs_a_flag() {
     let settings =
         StoreSettings { endpoint: Some("http://s3.example.com".into()), ..StoreSettings::default() };
-    let error = Place::open("s3://bucket/x", &settings).expect_err("refused");
+    let error = Place::open("s3://bucket/x", &settings, Missing::Refuse).expect_err("refused");
     assert!(error.to_string().contains("plain HTTP"), "{error}");
-    Place::open("s3://bucket/x", &StoreSettings { allow_http: true, ..settings }).expect("allowed");
+    Place::open("s3://bucket/x", &StoreSettings { allow_http: true, ..settings }, Missing::Refuse)
+        .expect("allowed");
 }
 
 /// The goldens through a server that somebody else wrote; CI starts Ceph's gateway for it.
@@ -290,8 +291,8 @@ fn s3_acceptance() {
     };
     let runtime = runtime();
     for golden in Golden::all() {
-        let place =
-            Place::open(&format!("s3://{bucket}/in/{}", golden.name), &settings).expect("a good address");
+        let place = Place::open(&format!("s3://{bucket}/in/{}", golden.name), &settings, Missing::Refuse)
+            .expect("a good address");
         upload(&runtime, &place, &golden.files);
         let rows = summarise(&runtime, place.clone(), &golden.lookups).expect("a sound bucket");
         assert_same(&golden.name, &golden.expected, &rows, Precision::Relative(1e-9));

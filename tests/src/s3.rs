@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use daysum_io_s3::{Place, StoreSettings};
+use daysum_io_s3::{Missing, Place, StoreSettings};
 use futures::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -169,7 +169,8 @@ impl S3Server {
 
     /// Everything below a prefix of the bucket.
     pub fn place(&self, prefix: &str) -> Place {
-        Place::open(&format!("s3://{BUCKET}/{prefix}"), &self.settings()).expect("a good address")
+        Place::open(&format!("s3://{BUCKET}/{prefix}"), &self.settings(), Missing::Refuse)
+            .expect("a good address")
     }
 
     /// Puts files below a prefix, through S3.

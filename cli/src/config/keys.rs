@@ -104,7 +104,7 @@ const AWS: &str = "OpenShift on AWS is not summarised here";
 const COST: &str = "daysum computes usage, not cost; koku applies markup and distribution to its rows";
 const PANDAS: &str = "a matter of pandas; memory is governed by run.memory_limit";
 const TRINO: &str = "nothing is compared with Trino; `daysum verify` recomputes and compares";
-const PATHS: &str = "path template; what all have in common is the prefix that is listed";
+const PATHS: &str = "path template; what all have in common is listed in s3.bucket, where no input is given";
 
 /// Every key, by section.
 pub(super) const KEYS: &[Key] = &[
@@ -202,7 +202,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     obeyed("s3.secret_key", Secret, &["S3_SECRET_KEY"], "", "secret of the access key"),
     obeyed("s3.session_token", Secret, &["S3_SESSION_TOKEN"], "", "token of a temporary access key"),
-    obeyed("s3.bucket", Text, &["S3_BUCKET", "S3_BUCKET_NAME"], "", "bucket of an input without one"),
+    obeyed(
+        "s3.bucket",
+        Text,
+        &["S3_BUCKET", "S3_BUCKET_NAME"],
+        "",
+        "bucket that is read where no input is given",
+    ),
     obeyed("s3.region", Text, &["S3_REGION"], "", "otherwise AWS_REGION, then us-east-1"),
     obeyed("s3.use_ssl", Switch, &["S3_USE_SSL"], "true", "false: plain HTTP is allowed"),
     obeyed("s3.verify_ssl", Switch, &["S3_VERIFY_SSL"], "true", "false: any certificate is accepted"),

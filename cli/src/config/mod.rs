@@ -88,7 +88,12 @@ impl Config {
         });
         settings.derive("run.threads", "performance.max_workers", |workers| Some(workers.clone()));
         settings.derive("postgresql.schema", "organization.org_id", |tenant| Some(tenant.clone()));
-        drop_outdated_days(&mut settings, &mut notes);
+        // The file's range must not cut the month that the command line names, nor its output be written to instead of the
+        // database that is named there.
+        for date in ["ocp.start_date", "ocp.end_date"] {
+            drop_outdated(&mut settings, date, &["ocp.month", "ocp.year"], &mut notes);
+        }
+        drop_outdated(&mut settings, "run.output", &["postgresql.url"], &mut notes);
         warn(&settings, &mut notes);
         Ok((Self::from_settings(settings), notes))
     }
@@ -101,6 +106,15 @@ impl Config {
     /// The same as YAML.
     pub fn to_yaml(&self) -> String {
         show::yaml(&self.settings)
+    }
+
+    /// What is read: the input, or else what the path templates say of the bucket.
+    pub fn input(&self) -> Option<Address> {
+        let in_bucket = || {
+            let bucket = self.s3.bucket.as_ref()?;
+            Some(Address::new(format!("s3://{bucket}/{}", self.input_prefix().unwrap_or_default())))
+        };
+        self.run.input.clone().or_else(in_bucket)
     }
 
     /// What the path templates of `ocp:` have in common, as a prefix of object keys: whole segments, up to the
@@ -123,20 +137,17 @@ impl Config {
     }
 }
 
-/// A month asked for in a higher layer than a date makes that date a leftover: the file's range must not cut
-/// the month that the command line names.
-fn drop_outdated_days(settings: &mut Settings, notes: &mut Vec<Note>) {
-    for date in ["ocp.start_date", "ocp.end_date"] {
-        let Some(origin) = settings.get(date).map(|setting| setting.origin.clone()) else { continue };
-        let newer = ["ocp.month", "ocp.year"]
-            .into_iter()
-            .filter_map(|key| Some((key, settings.get(key)?.origin.clone())))
-            .find(|(_, month)| month.beats(&origin));
-        if let Some((key, month)) = newer {
-            settings.remove(date);
-            let text = format!("is left out: {key} is given by the {month}");
-            notes.push(Note { key: date.to_owned(), origin, text });
-        }
+/// What one of these keys asks for in a higher layer makes this one a leftover.
+fn drop_outdated(settings: &mut Settings, path: &str, by: &[&'static str], notes: &mut Vec<Note>) {
+    let Some(origin) = settings.get(path).map(|setting| setting.origin.clone()) else { return };
+    let newer = by
+        .iter()
+        .filter_map(|key| Some((key, settings.get(key)?.origin.clone())))
+        .find(|(_, newer)| newer.beats(&origin));
+    if let Some((key, newer)) = newer {
+        settings.remove(path);
+        let text = format!("is left out: {key} is given by the {newer}");
+        notes.push(Note { key: path.to_owned(), origin, text });
     }
 }
 

@@ -289,3 +289,23 @@ fn prefixes_end_where_templates_part_or_a_value_is_missing() {
     assert_eq!(load(file, &[]).0.input_prefix(), None);
     assert_eq!(load("ocp: {parquet_path_pod: '*/x'}", &[]).0.input_prefix(), None);
 }
+
+#[test]
+fn without_an_input_the_bucket_is_read() {
+    let file = "s3: {bucket: b}\nocp: {parquet_path_pod: data/a/pod, parquet_path_storage: data/a/storage}\n";
+    let input = |file, env| load(file, env).0.input().map(|input| input.expose().to_owned());
+    assert_eq!(input(file, &[]).as_deref(), Some("s3://b/data/a"));
+    assert_eq!(input(file, &[("DAYSUM_INPUT", "in")]).as_deref(), Some("in"));
+    assert_eq!(input("s3: {bucket: b}", &[]).as_deref(), Some("s3://b/"));
+    assert_eq!(input("run: {threads: 1}", &[]), None);
+}
+
+#[test]
+fn a_database_on_the_command_line_beats_the_output_of_the_file() {
+    let file = "run: {output: out}\n";
+    let flag = [("postgresql.url", "postgres://db.example.com/koku")];
+    let (config, notes) = load_with(file, &[], &flag).expect("good");
+    assert!(config.run.output.is_none() && notes.iter().any(|note| note.key == "run.output"), "{notes:?}");
+    let both = "run: {output: out}\npostgresql: {url: postgres://db.example.com/koku}\n";
+    assert!(load(both, &[]).0.run.output.is_some());
+}

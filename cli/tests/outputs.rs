@@ -1,0 +1,154 @@
+//! Files as an output: the ledger answers only for what it was written with, and nothing half-written lies among the days.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use daysum_tests::command::{Bench, Daysum, days, text};
+use daysum_tests::golden::Golden;
+
+const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
+const BOTH: [&str; 2] = ["2025-11-01", "2025-11-02"];
+
+/// The directory of the source's days below an output.
+fn of_source(output: &Path) -> PathBuf {
+    output.join(Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid)
+}
+
+/// As when two runs at once leave the file of one and the ledger entry of the other, or one is killed in between.
+#[test]
+fn a_day_whose_file_is_another_run_s_is_written_again() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let to = ["--output", text(&output)];
+    let file = of_source(&output).join("2025-11-02.parquet");
+    bench.run(0, &[&to[..], &["--cluster-alias", "one"]].concat());
+    let of_one = fs::read(&file).expect("a day");
+    bench.run(0, &[&to[..], &["--cluster-alias", "two"]].concat());
+    let of_two = fs::read(&file).expect("a day");
+    assert_ne!(of_one, of_two);
+    for not_ours in [&of_one[..], &of_two[..100]] {
+        fs::write(&file, not_ours).expect("writable");
+        let again = bench.run(0, &[&to[..], &["--cluster-alias", "two"]].concat());
+        assert_eq!(
+            (days(&again, "days"), days(&again, "days_unchanged")),
+            (vec![BOTH[1].into()], vec![BOTH[0].into()])
+        );
+        assert_eq!(fs::read(&file).expect("a day"), of_two);
+    }
+    assert_eq!(days(&bench.run(0, &[&to[..], &["--cluster-alias", "two"]].concat()), "days_unchanged"), BOTH);
+}
+
+#[test]
+fn every_format_is_an_output_of_its_own() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let to = |format| ["--output", text(&output), "--format", format];
+    bench.run(0, &to("parquet"));
+    let changed = bench.file(&["pod_usage_line_items_daily", BOTH[1]]);
+    fs::remove_file(&changed).expect("it was there");
+    for format in ["csv", "parquet"] {
+        let expected: &[&str] = if format == "csv" { &BOTH } else { &BOTH[1..] };
+        assert_eq!(days(&bench.run(0, &to(format)), "days"), expected, "{format}");
+        assert_eq!(days(&bench.run(0, &to(format)), "days_unchanged"), BOTH, "{format}");
+        let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+        let status = [
+            "status",
+            "--output",
+            text(&output),
+            "--format",
+            format,
+            "--source",
+            &source,
+            "--month",
+            "2025-11",
+        ];
+        assert!(DAYSUM.run(&status, &[]).stdout.contains("2 days published"), "{format}");
+    }
+    let fresh = bench.path("fresh");
+    bench.run(0, &["--output", text(&fresh)]);
+    for day in BOTH {
+        let of = |output: &Path| fs::read(of_source(output).join(format!("{day}.parquet"))).expect("a day");
+        assert_eq!(of(&output), of(&fresh), "{day}");
+    }
+}
+
+#[test]
+fn rows_lie_elsewhere_until_they_are_whole() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let staged =
+        output.join("_daysum").join(of_source(&output).file_name().expect("a source")).join("staged");
+    fs::create_dir_all(&staged).expect("writable");
+    // What killed runs leave: one long ago, one now, which could still be running.
+    let (old, new) = (staged.join("old-2025-11-01.parquet#1"), staged.join("new-2025-11-01.parquet#1"));
+    for path in [&old, &new] {
+        fs::write(path, "half").expect("writable");
+    }
+    let two_hours_ago = SystemTime::now() - Duration::from_secs(7200);
+    File::options().write(true).open(&old).expect("a file").set_modified(two_hours_ago).expect("settable");
+    bench.run(0, &["--output", text(&output)]);
+    let left: Vec<PathBuf> =
+        fs::read_dir(&staged).expect("readable").map(|entry| entry.expect("an entry").path()).collect();
+    assert_eq!(left, [new]);
+    let names =
+        fs::read_dir(of_source(&output)).expect("days").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().expect("UTF-8")).collect();
+    names.sort();
+    assert_eq!(names, BOTH.map(|day| format!("{day}.parquet")));
+}
+
+#[test]
+fn an_output_in_the_input_is_refused() {
+    let bench = Bench::new(DAYSUM);
+    let input = bench.path("input");
+    let inside = ["", "a/b"].map(|name| (text(&input).to_owned(), text(&input.join(name)).to_owned()));
+    let in_bucket = ("s3://bucket/data".to_owned(), "s3://bucket/data/out".to_owned());
+    for (input, output) in inside.into_iter().chain([in_bucket]) {
+        let run = ["run", &input, "--lookups", text(&bench.lookups), "--output", &output];
+        assert!(DAYSUM.ends(2, &run).contains("lies in the input"), "{output}");
+    }
+}
+
+#[test]
+fn who_only_looks_makes_no_directory() {
+    let bench = Bench::new(DAYSUM);
+    let (input, output) = (bench.path("input"), bench.path("typo/out"));
+    let plan = ["plan", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
+    assert!(DAYSUM.run(&plan, &[]).stdout.contains("replace    2 days"));
+    let source = ["--output", text(&output), "--source", "a", "--month", "2025-11"];
+    DAYSUM.ends(2, &[&["status"][..], &source].concat());
+    DAYSUM.ends(2, &[&["quarantine", "list"][..], &source].concat());
+    let missing = format!("file://{}", text(&output));
+    DAYSUM
+        .ends(2, &["run", &missing, "--lookups", text(&bench.lookups), "--output", text(&bench.path("out"))]);
+    assert!(!bench.path("typo").exists());
+}
+
+#[test]
+fn the_report_of_a_failed_run_replaces_that_of_the_run_before() {
+    let bench = Bench::new(DAYSUM);
+    let (input, output, nowhere) = (bench.path("input"), bench.path("out"), bench.path("no/report.json"));
+    let good = bench.run(0, &["--output", text(&output)]);
+    assert!(good["error"].is_null());
+    fs::write(bench.path("file"), "no directory").expect("writable");
+    let failed = bench.run(2, &["--output", text(&bench.path("file"))]);
+    assert!(failed["error"].as_str().is_some_and(|error| error.contains("file")), "{failed}");
+    // A report that cannot be written hides nothing.
+    let run = ["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
+    let said = DAYSUM.ends(1, &[&run[..], &["--report", text(&nowhere)]].concat());
+    assert!(said.contains("no/report.json") && said.contains("rows in"), "{said}");
+}
+
+#[test]
+fn a_state_of_nothing_is_refused() {
+    let bench = Bench::new(DAYSUM);
+    let (input, state, output) = (bench.path("input"), bench.path("state"), bench.path("out"));
+    let fold = ["fold", text(&input), "--lookups", text(&bench.lookups), "--output", text(&state)];
+    assert!(DAYSUM.ends(2, &[&fold[..], &["--only", "nosuch"]].concat()).contains("--only"));
+    assert!(!state.exists());
+    // Namespace labels alone make no rows.
+    DAYSUM.ends(0, &[&fold[..], &["--only", "namespace_labels"]].concat());
+    let finalise = ["finalise", text(&state), "--lookups", text(&bench.lookups), "--output", text(&output)];
+    DAYSUM.ends(4, &finalise);
+}
