@@ -212,11 +212,16 @@ impl<'a> Catalog<'a> {
     }
 
     fn summary(&mut self) -> Vec<Problem> {
-        let tracked = self.tables.contains_key(PARTITIONS);
+        let tracking = self.tables.get(PARTITIONS);
         let Some(table) = self.tables.get(SUMMARY) else {
             return vec![Problem::error(SUMMARY, "the table is missing", INIT)];
         };
         let mut problems = self.privileges(SUMMARY, table, &["SELECT", "INSERT", "DELETE"]);
+        if let Some(tracking) = tracking {
+            // Only a month without partition needs it.
+            let lacking = self.privileges(PARTITIONS, tracking, &["SELECT", "INSERT"]);
+            problems.extend(lacking.into_iter().map(Problem::warning));
+        }
         let mut demand = |name: &str, sql_type: &str| {
             let object = format!("{SUMMARY}.{name}");
             match table.columns.get(name) {
@@ -250,7 +255,7 @@ impl<'a> Catalog<'a> {
                 ));
             }
         }
-        if table.partitioned && !tracked && !(table.owned && self.may_create) {
+        if table.partitioned && tracking.is_none() && !(table.owned && self.may_create) {
             problems.push(
                 Problem::error(
                     SUMMARY,

@@ -47,7 +47,7 @@ pub(crate) async fn create(tx: &Transaction<'_>, schema: &Schema, month: Month) 
     let tracked = table_exists(tx, schema, PARTITIONS).await.map_err(during(&operation))?;
     if tracked {
         track(tx, schema, month, &partition).await.map_err(during(&operation))?;
-    } else {
+    } else if !table_exists(tx, schema, &partition).await.map_err(during(&operation))? {
         attach(tx, schema, month, &partition).await.map_err(during(&operation))?;
     }
     if exists(tx, schema, month.first()).await? {
@@ -55,7 +55,8 @@ pub(crate) async fn create(tx: &Transaction<'_>, schema: &Schema, month: Month) 
     }
     let reason = if tracked {
         format!(
-            "its row in {PARTITIONS} made no attached partition; set active to true there, or check its trigger"
+            "its row in {PARTITIONS} made no attached partition; set active to true there, delete it where its partition \
+             was dropped, or check the trigger"
         )
     } else {
         "a table of that name exists and is not attached; attach or drop it".to_owned()
@@ -102,8 +103,8 @@ async fn attach(
         )
         .await?;
     tx.batch_execute(&format!(
-        "CREATE TABLE IF NOT EXISTS {child} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS \
-                                             INCLUDING GENERATED INCLUDING STORAGE)"
+        "CREATE TABLE {child} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS \
+                               INCLUDING GENERATED INCLUDING STORAGE)"
     ))
     .await?;
     if let Some(row) = default {

@@ -293,6 +293,12 @@ async fn a_month_without_partition_gets_one() {
         )
     };
     assert_eq!(bounds(&plain), "FOR VALUES FROM ('2024-02-01') TO ('2024-03-01')");
+    // Somebody has put the month aside; its rows do not come back unasked.
+    shared().sql(&plain, &format!("ALTER TABLE {SUMMARY} DETACH PARTITION {SUMMARY}_2024_02"));
+    let error =
+        publish(&mut sink(config(&plain)), &scope("2024-02-28", "r"), &rows_of("2024-02-28", 1, 5)).await;
+    assert!(error.expect_err("refused").to_string().contains("is not attached; attach or drop it"));
+    assert_eq!(table(&plain, "true"), "");
 
     let tracked = database();
     shared().sql(
