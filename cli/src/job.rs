@@ -22,7 +22,7 @@ use crate::publish::{entry, quarantined};
 use crate::registry;
 use crate::report::Report;
 use crate::run::RunArgs;
-use crate::setup::{ensure_period, lookups_of, open, refuse_within, tenant, warn_of_missing_columns, wrong};
+use crate::setup::{ensure_period, lookups_of, open, output_within, tenant, warn_of_missing_columns, wrong};
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) struct Job {
     pub(crate) lookups: Lookups,
     pub(crate) fold: Arc<FoldConfig>,
     pub(crate) policy: Policy,
+    /// Keys that start so are the output's own.
+    own: Option<String>,
     pub(crate) output: Output,
     pub(crate) options: Options,
     /// Threads that fold where the limit lets them.
@@ -77,6 +79,7 @@ impl Job {
         }
         let input = config.input().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
         let source = open(input.expose(), config)?;
+        let mut own = None;
         let output = match (&config.run.output, database) {
             (Some(_), _) if args.registry => {
                 return Err(wrong(
@@ -84,12 +87,12 @@ impl Job {
                 ));
             }
             (Some(output), _) => {
+                own = output_within(&input, output)?;
                 let missing = match purpose {
                     Purpose::Publish => Missing::Make,
                     Purpose::Look => Missing::Empty,
                 };
                 let place = Place::open(output.expose(), &config.s3.store(), missing)?;
-                refuse_within(&input, output)?;
                 Output::files(place, config.run.format.parse()?)
             }
             (None, Some(database)) => {
@@ -114,6 +117,7 @@ impl Job {
             policy: Policy::new(&lookups, PolicyOptions::default())?,
             fold: Arc::new(fold),
             lookups,
+            own,
             output,
             options: Options {
                 threads,
@@ -238,7 +242,7 @@ impl Job {
         }
         // Objects without a month are in the listing of any.
         let of_first = between(&self.lookups, months[0]);
-        let listed = drive::list(&*self.source, &ListRequest::default(), &of_first).await?;
+        let listed = self.list(&of_first).await?;
         if let Some(object) = listed.iter().find(|object| KeyFacts::of(&object.key).partition.is_none()) {
             tracing::info!(object = &*object.key, "no month in this key: the range is carried out as one");
             return Ok(whole);
@@ -253,11 +257,17 @@ impl Job {
         self.fold = Arc::new(self.fold.between(part.0, part.1));
     }
 
+    async fn list(&self, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
+        let mut listed = drive::list(&*self.source, &ListRequest::default(), lookups).await?;
+        listed.retain(|object| self.own.as_ref().is_none_or(|own| !object.key.starts_with(own)));
+        Ok(listed)
+    }
+
     /// Lists, reads footers, and leaves out what is published already.
     pub(crate) async fn plan(&mut self, report: &mut Report, purpose: Purpose) -> Result<Schedule> {
         // What an earlier pass saw is not what this one sees.
         self.seen = None;
-        let objects = drive::list(&*self.source, &ListRequest::default(), &self.lookups).await?;
+        let objects = self.list(&self.lookups).await?;
         let (first, last) = self.fold.range();
         let published = self.output.published(&self.source_uuid(), first, last).await?;
         self.listed = objects.iter().map(|object| (object.key.clone(), false)).collect();

@@ -1,7 +1,7 @@
 //! What commands need before they can start: lookups, an input, a tenant, a runtime.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use daysum::config::{Address, Config};
@@ -25,7 +25,10 @@ pub(crate) async fn lookups_of(
         (Some(path), _) => {
             let json = std::fs::read(path)
                 .map_err(|error| wrong(&format!("cannot read the lookups {}: {error}", path.display())))?;
-            Lookups::from_json(&json)?
+            Lookups::from_json(&json).map_err(|error| match error {
+                Error::Config { reason } => wrong(&format!("{}: {reason}", path.display())),
+                other => other,
+            })?
         }
         (None, Some(database)) => {
             let mut asked = Lookups::default();
@@ -85,27 +88,28 @@ pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
     Ok(Arc::new(LocalSource::new(input)?))
 }
 
-/// What is written below the input would be read by the next run.
-pub(crate) fn refuse_within(input: &Address, output: &Address) -> Result<()> {
-    let within = match (folder(input.expose()), folder(output.expose())) {
-        (Some(input), Some(output)) => output.starts_with(input),
-        _ => false,
-    };
-    if within {
-        return Err(wrong(&format!(
-            "the output {output} lies in the input {input}, and the next run would read it: give another directory"
-        )));
+/// Where in the input the output lies, as a prefix of keys: what a run has written there is none of the input.
+pub(crate) fn output_within(input: &Address, output: &Address) -> Result<Option<String>> {
+    let (Some(from), Some(to)) = (folder(input.expose()), folder(output.expose())) else { return Ok(None) };
+    match to.strip_prefix(&from) {
+        Ok(inside) if inside.as_os_str().is_empty() => {
+            Err(wrong(&format!("the output {output} is the input: give another directory")))
+        }
+        Ok(inside) => Ok(Some(format!("{}/", inside.display()))),
+        Err(_) => Ok(None),
     }
-    Ok(())
 }
 
-/// An address in a form in which that of a folder is the start of what lies in it; `None` where there is nothing.
+/// An address in a form in which that of a folder is the start of what lies in it.
 fn folder(address: &str) -> Option<PathBuf> {
-    match Url::parse(address).ok().filter(|url| url.scheme().len() > 1) {
-        None => Path::new(address).canonicalize().ok(),
-        Some(url) if url.scheme() == "file" => url.to_file_path().ok()?.canonicalize().ok(),
-        Some(url) => Some(format!("{}/{}", url.host_str().unwrap_or_default(), url.path()).into()),
-    }
+    let directory = match Url::parse(address).ok().filter(|url| url.scheme().len() > 1) {
+        None => std::path::absolute(address).ok()?,
+        Some(url) if url.scheme() == "file" => url.to_file_path().ok()?,
+        Some(url) => return Some(format!("{}/{}", url.host_str().unwrap_or_default(), url.path()).into()),
+    };
+    // What is not there yet has no links in it.
+    let there = directory.ancestors().find(|ancestor| ancestor.exists())?;
+    Some(there.canonicalize().ok()?.join(directory.strip_prefix(there).ok()?))
 }
 
 /// Tells which columns read as NULL; their names.

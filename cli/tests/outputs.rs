@@ -99,14 +99,20 @@ fn rows_lie_elsewhere_until_they_are_whole() {
 }
 
 #[test]
-fn an_output_in_the_input_is_refused() {
+fn an_output_in_the_input_is_not_read() {
     let bench = Bench::new(DAYSUM);
-    let input = bench.path("input");
-    let inside = ["", "a/b"].map(|name| (text(&input).to_owned(), text(&input.join(name)).to_owned()));
-    let in_bucket = ("s3://bucket/data".to_owned(), "s3://bucket/data/out".to_owned());
-    for (input, output) in inside.into_iter().chain([in_bucket]) {
-        let run = ["run", &input, "--lookups", text(&bench.lookups), "--output", &output];
-        assert!(DAYSUM.ends(2, &run).contains("lies in the input"), "{output}");
+    let (input, lookups) = (bench.path("input"), text(&bench.lookups));
+    let output = bench.path("input/a/b");
+    assert_eq!(days(&bench.run(0, &["--output", text(&output)]), "days"), BOTH);
+    assert_eq!(days(&bench.run(0, &["--output", text(&output)]), "days_unchanged"), BOTH);
+    assert!(
+        bench.run(0, &["--output", text(&output), "--force"])["quarantined"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+    );
+    for same in [(text(&input), text(&input)), ("s3://bucket/data", "s3://bucket/data/")] {
+        let run = ["run", same.0, "--lookups", lookups, "--output", same.1];
+        assert!(DAYSUM.ends(2, &run).contains("is the input"), "{same:?}");
     }
 }
 

@@ -24,7 +24,7 @@ use daysum_core::rows::{RowsEncoder, RowsFormat};
 use daysum_core::{BoxFuture, Day, Error, Result};
 use futures::stream::TryStreamExt;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectMeta, ObjectStoreExt, PutResult};
+use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use crate::discreet::discreet;
@@ -126,10 +126,10 @@ impl ObjectStoreSink {
         Ok(Some(entry.rows))
     }
 
-    /// Where rows of this day lie until they are whole, if this is a directory: a file that grows beside the others would
-    /// be read by who reads the directory, and that of a killed run for ever. Such ones of killed runs go at last.
-    fn staged(&self, scope: &WriteScope) -> Result<Option<Path>> {
-        let Some(directory) = &self.place.directory else { return Ok(None) };
+    /// Where the rows of a day lie until they are whole, if this is a directory: who reads all files of a directory would
+    /// read half a day otherwise, and that of a killed run ever after. What killed runs have left here is removed.
+    fn staged(&self, scope: &WriteScope) -> Option<Path> {
+        let directory = self.place.directory.as_ref()?;
         let folder = self.ledger(&scope.source_uuid).join("staged");
         for file in fs::read_dir(directory.join(folder.as_ref())).into_iter().flatten().flatten() {
             let written = file.metadata().and_then(|file| file.modified());
@@ -138,7 +138,7 @@ impl ObjectStoreSink {
                 let _ = fs::remove_file(file.path()); // another run may have done it
             }
         }
-        Ok(Some(folder.join(format!("{}-{}.{}", scope.run.0, scope.day, self.format))))
+        Some(folder.join(format!("{}-{}.{}", scope.run.0, scope.day, self.format)))
     }
 
     /// Keeps what a complete run of these days saw.
@@ -231,7 +231,7 @@ impl Sink for ObjectStoreSink {
                 sink: self,
                 scope,
                 encoder,
-                staged: self.staged(scope)?,
+                staged: self.staged(scope),
                 path,
                 upload: None,
                 uploaded: 0,
@@ -320,13 +320,7 @@ impl SinkWrite for Write<'_> {
             let etag = match (kept, upload) {
                 (Some(etag), None) => Ok(etag),
                 (Some(etag), Some(mut upload)) => upload.abort().await.map(|()| etag),
-                (None, upload) => {
-                    let put = put(sink, staged.as_ref().unwrap_or(&path), upload, content).await;
-                    match (put, &staged) {
-                        (Ok(put), Some(staged)) => store.rename(staged, &path).await.map(|()| put.e_tag),
-                        (put, _) => put.map(|put| put.e_tag),
-                    }
-                }
+                (None, upload) => put(store, &path, staged.as_ref(), upload, content).await,
             };
             let etag = etag.map_err(|error| refuse("write", &path, error))?;
             sink.put_entry(&ledger, &Entry { published, size, etag }).await?;
@@ -335,18 +329,23 @@ impl SinkWrite for Write<'_> {
     }
 }
 
-/// Writes the last bytes of a file, which may be all of them.
+/// Writes the last bytes of a file, which may be all of them, and brings it to its place. Its ETag.
 async fn put(
-    sink: &ObjectStoreSink,
+    store: &dyn ObjectStore,
     path: &Path,
+    staged: Option<&Path>,
     upload: Option<Box<dyn MultipartUpload>>,
     content: Vec<u8>,
-) -> object_store::Result<PutResult> {
-    match upload {
-        None => sink.place.store.put(path, content.into()).await,
+) -> object_store::Result<Option<String>> {
+    let put = match upload {
+        None => store.put(staged.unwrap_or(path), content.into()).await?,
         Some(mut upload) => {
             upload.put_part(content.into()).await?;
-            upload.complete().await
+            upload.complete().await?
         }
+    };
+    if let Some(staged) = staged {
+        store.rename(staged, path).await?;
     }
+    Ok(put.e_tag)
 }
