@@ -62,7 +62,15 @@ pub(crate) async fn ensure_period(
 ) -> Result<()> {
     let mut database = Database::new(database.clone(), schema.clone());
     if let Some(id) = lookups.report_period_id {
-        return database.check_report_period(id, &lookups.source_uuid).await;
+        let owner = database.owner_of_report_period(id).await?;
+        if let Some(owner) = owner.filter(|owner| !owner.eq_ignore_ascii_case(&lookups.source_uuid)) {
+            tracing::warn!(
+                id,
+                owner,
+                "the report period is another source's; where that has rows, days are held back"
+            );
+        }
+        return Ok(());
     }
     let month = fold.range().0.month();
     if lookups.cluster_id.is_empty() {

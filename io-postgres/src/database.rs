@@ -82,11 +82,11 @@ impl Database {
         lookups::read(&tx, &schema, source, month).await
     }
 
-    /// Refuses a report period that the database knows as that of another provider.
-    pub async fn check_report_period(&mut self, id: i32, source_uuid: &str) -> Result<()> {
-        let (schema, source) = (self.schema.clone(), source_of(source_uuid)?);
-        let tx = self.reading("check the report period").await?;
-        lookups::check_period(&tx, &schema, id, source).await
+    /// The provider that the database has a report period for; `None` where it does not know the period.
+    pub async fn owner_of_report_period(&mut self, id: i32) -> Result<Option<String>> {
+        let schema = self.schema.clone();
+        let tx = self.reading("look up the report period").await?;
+        Ok(lookups::owner_of_period(&tx, &schema, id).await?.map(|owner| owner.to_string()))
     }
 
     /// The report period of a provider and month, made where it is missing (SPEC 3.3). For schemas without koku.

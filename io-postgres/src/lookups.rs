@@ -1,6 +1,6 @@
 //! koku's answers before a run (SPEC 2.1, 2.9, 2.10, 3.3), read in one snapshot.
 
-use daysum_core::{CostCategory, Error, Lookups, Month, NodeRole, Result};
+use daysum_core::{CostCategory, Lookups, Month, NodeRole, Result};
 use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
@@ -150,23 +150,14 @@ async fn is_readable(
     Ok(tx.query_one(sql, &[&schema.name(), &table]).await?.get(0))
 }
 
-/// Refuses a period that koku knows as that of another provider, whose rows would be replaced.
-pub(crate) async fn check_period(tx: &Transaction<'_>, schema: &Schema, id: i32, source: Uuid) -> Result<()> {
-    let during = during("check the report period");
+/// Whose period koku says this is; `None` where it does not know it.
+pub(crate) async fn owner_of_period(tx: &Transaction<'_>, schema: &Schema, id: i32) -> Result<Option<Uuid>> {
+    let during = during("look up the report period");
     if !is_readable(tx, schema, PERIODS).await.map_err(&during)? {
-        return Ok(());
+        return Ok(None);
     }
     let sql = format!("SELECT provider_id FROM {} WHERE id = $1::int4", schema.table(PERIODS));
-    let known = tx.query_opt(&sql, &[&id]).await.map_err(&during)?;
-    match known.map(|row| row.get::<_, Uuid>(0)) {
-        Some(owner) if owner != source => Err(Error::Config {
-            reason: format!(
-                "report period {id} is that of source {owner}, and not of {source}; see --report-period-id, or \
-                 report_period_id in the lookups"
-            ),
-        }),
-        _ => Ok(()),
-    }
+    Ok(tx.query_opt(&sql, &[&id]).await.map_err(&during)?.map(|row| row.get(0)))
 }
 
 /// Finds the period by provider and month, as koku does, or inserts it.
