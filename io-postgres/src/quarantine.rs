@@ -61,7 +61,7 @@ impl PostgresQuarantine {
             }
             exchange(client).await.map(Some).map_err(during(operation))
         };
-        session.ask(operation, ask).await
+        session.ask_once(operation, ask).await
     }
 
     async fn create(&mut self) -> Result<()> {
@@ -74,7 +74,7 @@ impl PostgresQuarantine {
             tx.batch_execute(&create(schema)).await.map_err(during(operation))?;
             tx.commit().await.map_err(during(operation))
         };
-        self.session.ask(operation, create).await
+        self.session.ask_once(operation, create).await
     }
 
     async fn put_once(&mut self, entry: &QuarantineEntry) -> Result<()> {

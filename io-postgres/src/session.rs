@@ -51,8 +51,23 @@ impl Session {
         Ok(self.client.as_mut().expect("set two lines above"))
     }
 
-    /// One exchange outside a day's transaction, in one attempt. It has the limit that the server keeps inside.
+    /// One exchange outside a day's transaction, whose repetition does no harm: it is tried again as configured.
     pub(crate) async fn ask<T>(
+        &mut self,
+        operation: &str,
+        exchange: impl AsyncFnOnce(&mut Client) -> Result<T> + Clone,
+    ) -> Result<T> {
+        let mut delays = self.config.retry.delays();
+        loop {
+            match self.ask_once(operation, exchange.clone()).await {
+                Ok(answered) => return Ok(answered),
+                Err(error) => retry_after(error, &mut delays).await?,
+            }
+        }
+    }
+
+    /// The same in one attempt. It has the limit that the server keeps inside a transaction.
+    pub(crate) async fn ask_once<T>(
         &mut self,
         operation: &str,
         exchange: impl AsyncFnOnce(&mut Client) -> Result<T>,

@@ -5,7 +5,7 @@
 //!           BEGIN ─ lock (schema, source, month) shared ─ lock the day ─ read the ledger row
 //!   write   encode ─ hold back, until the spool is full: SAVEPOINT ─ DELETE ─ COPY …
 //!   commit  same digest and as many rows there?  ROLLBACK TO SAVEPOINT ─ ledger ─ COMMIT
-//!           otherwise                              DELETE ─ COPY ─ ledger ─ COMMIT
+//!           otherwise                            DELETE ─ COPY ─ ledger ─ COMMIT
 //! ```
 //!
 //! The surprise worth knowing: a connection lost during COMMIT leaves the outcome open. The writer then takes the
@@ -239,21 +239,12 @@ impl Sink for PostgresSink {
         last: Day,
     ) -> BoxFuture<'a, Result<Vec<Published>>> {
         Box::pin(async move {
-            let source = source_of(source_uuid)?;
-            let mut delays = self.session.config.retry.delays();
-            loop {
-                let schema = &self.schema;
-                let attempt = self.session.ask("read the ledger", async |client| {
-                    if !ledger::exists(client, schema).await? {
-                        return Ok(Vec::new());
-                    }
-                    ledger::list(client, schema, source, first, last).await
-                });
-                match attempt.await {
-                    Ok(found) => return Ok(found),
-                    Err(error) => retry_after(error, &mut delays).await?,
-                }
-            }
+            let (source, schema) = (source_of(source_uuid)?, &self.schema);
+            let read = async |client: &mut Client| match ledger::exists(client, schema).await? {
+                true => ledger::list(client, schema, source, first, last).await,
+                false => Ok(Vec::new()),
+            };
+            self.session.ask("read the ledger", read).await
         })
     }
 

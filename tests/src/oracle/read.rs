@@ -120,9 +120,8 @@ pub(super) fn read(oracle: &Oracle, files: &[InputFile], lookups: &Lookups) -> R
         let format = |reason: String| Error::Format { at: Box::new(at.clone()), reason };
         let reader = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone())
             .map_err(|error| format(error.to_string()))?;
-        let times =
-            reader.schema().column_with_name("interval_start").map(|(_, field)| field.data_type().clone());
-        if times.is_none_or(|of| of == DataType::Null) {
+        let times = reader.schema().column_with_name("interval_start");
+        if times.is_none_or(|(_, field)| *field.data_type() == DataType::Null) {
             return Err(format("no interval_start".to_owned()));
         }
         let has_ends = reader.schema().column_with_name("interval_end").is_some();
