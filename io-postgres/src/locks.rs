@@ -3,14 +3,14 @@
 use daysum_core::port::WriteScope;
 use daysum_core::{Error, Month, Result};
 use sha2::{Digest, Sha256};
-use tokio_postgres::Transaction;
+use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
 use crate::config::Timeouts;
 use crate::copy::Target;
-use crate::error::{PostgresError, port, refused};
+use crate::error::{PostgresError, during, port, refused};
 use crate::ident::Schema;
-use crate::session::transaction_settings;
+use crate::session::{begin, transaction_settings};
 
 /// The scope's names, parsed once.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,20 @@ pub(crate) async fn lock_ddl(tx: &Transaction<'_>, schema: &Schema, timeouts: &T
         tx.query_one("SELECT pg_advisory_xact_lock($1)", &[&lock_key(&[schema.name(), "tables"])]).await
     };
     locked.await.map(drop).map_err(|error| port("wait for other makers of tables", &error))
+}
+
+/// Makes a table of daysum's own, unless somebody else has made it meanwhile.
+pub(crate) async fn make_table(
+    client: &mut Client,
+    schema: &Schema,
+    timeouts: &Timeouts,
+    operation: &str,
+    create: &str,
+) -> Result<()> {
+    let tx = begin(client).await.map_err(during(operation))?;
+    lock_ddl(&tx, schema, timeouts).await?;
+    tx.batch_execute(create).await.map_err(during(operation))?;
+    tx.commit().await.map_err(during(operation))
 }
 
 /// A lock's number. It never changes between versions: an old and a new daysum must exclude each other.

@@ -8,8 +8,8 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::config::PostgresConfig;
 use crate::error::{during, printable};
 use crate::ident::Schema;
-use crate::locks::lock_ddl;
-use crate::session::{Session, begin, retry_after};
+use crate::locks::make_table;
+use crate::session::{Session, retry_after};
 use crate::tables::{QUARANTINE, table_exists};
 
 pub(crate) fn create(schema: &Schema) -> String {
@@ -65,16 +65,12 @@ impl PostgresQuarantine {
     }
 
     async fn create(&mut self) -> Result<()> {
-        let timeouts = self.session.config.timeouts.clone();
-        let schema = &self.schema;
+        let (schema, timeouts) = (&self.schema, self.session.config.timeouts.clone());
         let operation = "create the quarantine";
-        let create = async |client: &mut Client| {
-            let tx = begin(client).await.map_err(during(operation))?;
-            lock_ddl(&tx, schema, &timeouts).await?;
-            tx.batch_execute(&create(schema)).await.map_err(during(operation))?;
-            tx.commit().await.map_err(during(operation))
+        let make = async |client: &mut Client| {
+            make_table(client, schema, &timeouts, operation, &create(schema)).await
         };
-        self.session.ask_once(operation, create).await
+        self.session.ask_once(operation, make).await
     }
 
     async fn put_once(&mut self, entry: &QuarantineEntry) -> Result<()> {

@@ -23,7 +23,7 @@ use crate::copy::Target;
 use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
 use crate::ledger;
-use crate::locks::{Ids, lock_day, lock_ddl, source_of};
+use crate::locks::{Ids, lock_day, lock_ddl, make_table, source_of};
 use crate::numeric::NumericMode;
 use crate::partition;
 use crate::seen;
@@ -108,11 +108,8 @@ impl PostgresSink {
         let schema = &self.schema;
         let write = async |client: &mut Client| {
             if !seen::exists(client, schema).await? {
-                let during = during("create the table of what runs saw");
-                let tx = begin(client).await.map_err(&during)?;
-                lock_ddl(&tx, schema, &timeouts).await?;
-                tx.batch_execute(&seen::create(schema)).await.map_err(&during)?;
-                tx.commit().await.map_err(&during)?;
+                let operation = "create the table of what runs saw";
+                make_table(client, schema, &timeouts, operation, &seen::create(schema)).await?;
             }
             seen::put(client, schema, source, first, last, seen).await
         };
@@ -192,10 +189,7 @@ impl PostgresSink {
         if !self.checked {
             check::target(client, &schema).await?;
             if !ledger::exists(client, &schema).await? {
-                let tx = begin(client).await.map_err(during("create the ledger"))?;
-                lock_ddl(&tx, &schema, &timeouts).await?;
-                tx.batch_execute(&ledger::create(&schema)).await.map_err(during("create the ledger"))?;
-                tx.commit().await.map_err(during("create the ledger"))?;
+                make_table(client, &schema, &timeouts, "create the ledger", &ledger::create(&schema)).await?;
             }
             self.checked = true;
         }
