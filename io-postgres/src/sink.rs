@@ -29,7 +29,7 @@ use crate::partition;
 use crate::seen;
 use crate::session::{Session, answer, begin, retry_after, transaction_settings};
 use crate::tables::{SUMMARY, replaced};
-use crate::write::PostgresWrite;
+use crate::write::{PostgresWrite, other_source};
 
 /// What a caller may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,19 +152,26 @@ impl PostgresSink {
         let client = client.as_mut().expect("connected two lines above");
         let tx = answer(&operation, &config.timeouts, broken, begin(client)).await?;
         let delete = format!("DELETE FROM {} WHERE {}", self.schema.table(SUMMARY), replaced());
-        answer(&operation, &config.timeouts, broken, async {
+        let removed = answer(&operation, &config.timeouts, broken, async {
             tx.batch_execute(&transaction_settings(&config.timeouts)).await?;
             lock_day(&tx, &self.schema, ids).await?;
+            if let Some(other) = other_source(&tx, &self.schema, ids.target).await? {
+                return Ok(Err(other));
+            }
             if !ledger::remove(&tx, &self.schema, source, entry).await? {
                 // Nobody's row any more: the answer to an earlier attempt of this very removal was lost.
                 let there = ledger::entry(&tx, &self.schema, source, day).await?;
-                return Ok(there.is_none().then_some(0));
+                return Ok(Ok(there.is_none().then_some(0)));
             }
             let rows = tx.execute(&delete, &[&period, &day.0]).await?;
             tx.commit().await?;
-            Ok(Some(rows))
+            Ok(Ok(Some(rows)))
         })
-        .await
+        .await?;
+        removed.map_err(|other| {
+            let source_uuid = other.to_string();
+            refused(operation, false, PostgresError::OtherSource { period, day, source_uuid })
+        })
     }
 
     async fn publish_once(

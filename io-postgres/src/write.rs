@@ -9,7 +9,7 @@ use daysum_core::rows::RowsDigest;
 use daysum_core::{BoxFuture, Error, Result};
 use futures::SinkExt;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{CopyInSink, Row, Transaction};
+use tokio_postgres::{CopyInSink, Transaction};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
@@ -140,14 +140,12 @@ impl PostgresWrite<'_> {
         let table = self.schema.table(SUMMARY);
         let (replaced, tx) = (replaced(), &self.tx);
         let Target { source, period, day } = self.ids.target;
-        let others =
-            format!("SELECT source_uuid FROM {table} WHERE {replaced} AND source_uuid <> $3 LIMIT 1");
         let delete = format!("DELETE FROM {table} WHERE {replaced}");
         let delete_moved = format!("{delete} AND source_uuid = $3 AND {SUMMARISED}");
         // The day may have been published under another period; it would be counted twice.
         let moved = self.entry.as_ref().and_then(|entry| entry.report_period_id).filter(|old| *old != period);
         let (other, deleted) = answer(&operation, &self.config.timeouts, self.broken, async {
-            let other: Option<Row> = tx.query_opt(&others, &[&period, &day.0, &source]).await?;
+            let other = other_source(tx, self.schema, self.ids.target).await?;
             if other.is_some() {
                 return Ok((other, 0));
             }
@@ -160,8 +158,7 @@ impl PostgresWrite<'_> {
         })
         .await?;
         if let Some(other) = other {
-            let source: Uuid = other.get(0);
-            let source_uuid = source.to_string();
+            let source_uuid = other.to_string();
             return Err(refused(operation, false, PostgresError::OtherSource { period, day, source_uuid }));
         }
         self.deleted = deleted;
@@ -290,6 +287,17 @@ impl PostgresWrite<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Another source of which rows are among those that replacing or removing the day would delete.
+pub(crate) async fn other_source(
+    tx: &Transaction<'_>,
+    schema: &Schema,
+    Target { source, period, day }: Target,
+) -> Result<Option<Uuid>, tokio_postgres::Error> {
+    let (table, replaced) = (schema.table(SUMMARY), replaced());
+    let sql = format!("SELECT source_uuid FROM {table} WHERE {replaced} AND source_uuid <> $3 LIMIT 1");
+    Ok(tx.query_opt(&sql, &[&period, &day.0, &source]).await?.map(|row| row.get(0)))
 }
 
 async fn commit(

@@ -92,6 +92,14 @@ async fn rows_of_another_source_are_never_replaced() {
     let told = format!("report period 7 has rows of source {SOURCE}");
     assert!(!error.is_retryable() && error.to_string().contains(&told), "{error}");
     assert_eq!(table(&name, "true"), before);
+    // Nor are they removed with a day of this source, were they there already.
+    let own = sink.published(SOURCE, day(DAY), day(DAY)).await.expect("the ledger").remove(0);
+    shared().sql(&name, &format!("UPDATE {SUMMARY} SET source_uuid = '{other}' WHERE namespace = 'ns-0'"));
+    let mixed = table(&name, "true");
+    let error = sink.remove_day(&own).await.expect_err("refused").to_string();
+    assert!(error.contains(&format!("has rows of source {other}")), "{error}");
+    assert_eq!(table(&name, "true"), mixed);
+    shared().sql(&name, &format!("UPDATE {SUMMARY} SET source_uuid = '{SOURCE}'"));
     let of_other = WriteScope { report_period_id: Some(8), ..of_other };
     publish(&mut sink, &of_other, &moved_to(&batch, &other, 8)).await.expect("published");
     assert_eq!(table(&name, &format!("source_uuid <> '{other}'")), before);
