@@ -139,9 +139,7 @@ impl Cluster {
 
     fn fold(&self, batches: &[RecordBatch]) -> PartialState {
         let pods = self.pods();
-        let chunk = ChunkId { object: pods.meta.key.clone(), version: "".into(), row_group: 0 };
-        let mut chunk =
-            Folder::new(self.config.clone()).start(&chunk, pods.kind, pods.partition).expect("once");
+        let mut chunk = pods.start(Folder::new(self.config.clone()), 0).expect("once");
         batches.iter().for_each(|batch| chunk.push(batch).expect("sound rows"));
         chunk.end().take().expect("no overflow")
     }

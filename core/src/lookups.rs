@@ -1,21 +1,4 @@
 //! What koku's database answers before a run: tag keys, cost categories, node roles, the period.
-//!
-//! The JSON form is documented here, is versioned, and is what `daysum run --lookups` reads:
-//!
-//! ```
-//! let lookups = daysum_core::Lookups::from_json(br#"{
-//!   "version": 1,
-//!   "source_uuid": "fa4238b2-62ad-5c41-8747-6ee200183c54",
-//!   "start_date": "2025-11-01", "end_date": "2025-11-30",
-//!   "report_period_id": 7, "cluster_id": "my-cluster", "cluster_alias": "My cluster",
-//!   "enabled_tag_keys": ["app", "team"],
-//!   "cost_categories": [{"namespace": "openshift-%", "cost_category_id": 1}],
-//!   "nodes": [{"node": "n1", "resource_id": "i-1", "node_role": "worker"}]
-//! }"#)?;
-//! assert_eq!(lookups.cluster_id, "my-cluster");
-//! assert!(lookups.storage_exists);
-//! # Ok::<(), daysum_core::Error>(())
-//! ```
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -29,7 +12,24 @@ pub const LOOKUPS_VERSION: u32 = 1;
 pub const VM_KEY: &str = "vm_kubevirt_io_name";
 
 /// What the database knows and the files do not (SPEC 2.0, 2.1, 2.9, 2.10).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+///
+/// The JSON form is documented here, is versioned, and is what `daysum run --lookups` reads:
+///
+/// ```
+/// let lookups = daysum_core::Lookups::from_json(br#"{
+///   "version": 1,
+///   "source_uuid": "fa4238b2-62ad-5c41-8747-6ee200183c54",
+///   "start_date": "2025-11-01", "end_date": "2025-11-30",
+///   "report_period_id": 7, "cluster_id": "my-cluster", "cluster_alias": "My cluster",
+///   "enabled_tag_keys": ["app", "team"],
+///   "cost_categories": [{"namespace": "openshift-%", "cost_category_id": 1}],
+///   "nodes": [{"node": "n1", "resource_id": "i-1", "node_role": "worker"}]
+/// }"#)?;
+/// assert_eq!(lookups.cluster_id, "my-cluster");
+/// assert!(lookups.storage_exists);
+/// # Ok::<(), daysum_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Lookups {
     /// Form of this file; absent means 1.
@@ -38,9 +38,9 @@ pub struct Lookups {
     pub schema: Option<String>,
     /// The provider whose files are read; compared as lower-case text.
     pub source_uuid: String,
-    /// Year of the partition, as text or number; only checked against the dates.
+    /// Year of the partition, as text or number: with the month the range, where there are no dates.
     pub year: Option<TextOrNumber>,
-    /// Month of the partition, as text or number; only checked against the dates.
+    /// Month of the partition, as text or number.
     pub month: Option<TextOrNumber>,
     /// First day, inclusive, `YYYY-MM-DD`.
     pub start_date: Option<String>,
@@ -55,7 +55,6 @@ pub struct Lookups {
     /// Human name of the cluster.
     pub cluster_alias: String,
     /// Whether storage is summarised (SPEC 2.7); false ignores storage files.
-    #[serde(default = "yes")]
     pub storage_exists: bool,
     /// Enabled tag keys of provider type OCP (SPEC 2.1).
     #[serde(deserialize_with = "none_is_empty")]
@@ -74,8 +73,29 @@ pub struct Lookups {
     pub unknown: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
-fn yes() -> bool {
-    true
+impl Default for Lookups {
+    /// What an empty file says.
+    fn default() -> Self {
+        Self {
+            version: None,
+            schema: None,
+            source_uuid: String::new(),
+            year: None,
+            month: None,
+            start_date: None,
+            end_date: None,
+            days: None,
+            report_period_id: None,
+            cluster_id: String::new(),
+            cluster_alias: String::new(),
+            storage_exists: true,
+            enabled_tag_keys: Vec::new(),
+            cost_categories: Vec::new(),
+            nodes: Vec::new(),
+            disabled_tag_keys: Vec::new(),
+            unknown: std::collections::BTreeMap::new(),
+        }
+    }
 }
 
 /// A list for which somebody wrote null has nothing in it.

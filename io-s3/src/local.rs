@@ -83,7 +83,7 @@ impl Source for LocalSource {
     fn list<'a>(&'a self, request: &'a ListRequest) -> BoxStream<'a, Result<ObjectMeta>> {
         let mut found = Vec::new();
         let listed = self.walk(&self.root, request, &mut found);
-        found.retain(|object| object.key.starts_with(&request.prefix));
+        found.retain(|object| request.is_below(&object.key));
         stream::iter(found.into_iter().map(Ok).chain(listed.err().map(Err))).boxed()
     }
 

@@ -23,8 +23,13 @@ use tokio::runtime::Runtime;
 
 use crate::postgres;
 
-const OBJECTS: [(&str, &str); 3] =
-    [("top.parquet", "0123456789"), ("a/b.parquet", "abcdefghij"), ("a/c/d.parquet", "x")];
+const OBJECTS: [(&str, &str); 5] = [
+    ("top.parquet", "0123456789"),
+    ("a/b.parquet", "abcdefghij"),
+    ("a/c/d.parquet", "x"),
+    ("ab/c.parquet", "y"),
+    ("openshift_node_labels_line_items/source=AB-1/year=2025/month=11/x.parquet", "z"),
+];
 
 fn objects() -> Vec<(&'static str, Bytes)> {
     OBJECTS.iter().map(|(key, content)| (*key, Bytes::from(*content))).collect()

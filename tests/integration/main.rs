@@ -3,6 +3,7 @@
 mod architecture;
 mod conformance;
 mod corpus;
+mod embedding;
 mod generate;
 mod golden;
 mod laws;

@@ -19,6 +19,8 @@ use crate::schema::FactKind;
 pub struct ChunkDecoder {
     at: Location,
     inner: ParquetPushDecoder,
+    /// Rows that are still to come.
+    rows_left: u64,
 }
 
 /// What a chunk decoder says next.
@@ -39,13 +41,14 @@ impl ChunkDecoder {
         kind.check(footer.object(), footer.schema())?;
         let at = Location::object(footer.object().clone()).row_group(row_group);
         let reader = footer.reader(row_group)?;
+        let rows_left = reader.metadata().row_group(0).num_rows().max(0) as u64;
         let projection = ProjectionMask::leaves(reader.parquet_schema(), footer.read_columns(kind));
         let inner = ParquetPushDecoderBuilder::new_with_metadata(reader)
             .with_projection(projection)
             .with_batch_size(batch_rows.max(1))
             .build()
             .map_err(|error| unreadable(at.clone(), &error))?;
-        Ok(Self { at, inner })
+        Ok(Self { at, inner, rows_left })
     }
 
     /// What to do next.
@@ -53,7 +56,15 @@ impl ChunkDecoder {
         let decoded = guarded(&self.at, || self.inner.try_decode())?;
         Ok(match decoded.map_err(|error| self.unreadable(&error))? {
             DecodeResult::NeedsData(ranges) => ChunkStep::Need(ranges),
-            DecodeResult::Data(batch) => ChunkStep::Batch(batch),
+            DecodeResult::Data(batch) => {
+                self.rows_left = self.rows_left.saturating_sub(batch.num_rows() as u64);
+                ChunkStep::Batch(batch)
+            }
+            // Also what parquet's decoder says when it is asked again after an error.
+            DecodeResult::Finished if self.rows_left > 0 => {
+                let reason = format!("it ends {} rows before the footer says", self.rows_left);
+                return Err(Error::Format { at: Box::new(self.at.clone()), reason });
+            }
             DecodeResult::Finished => ChunkStep::Done,
         })
     }

@@ -245,7 +245,11 @@ impl Footer {
     /// or as views into its pages where it outgrew them. A dictionary of such text would have to be made, by hashing every
     /// row of it.
     pub(super) fn reader(&self, row_group: u32) -> Result<ArrowReaderMetadata> {
-        let group = std::slice::from_ref(&self.groups[row_group as usize]);
+        let group = self.groups.get(row_group as usize).ok_or_else(|| Error::Format {
+            at: Box::new(Location::object(self.object.clone()).row_group(row_group)),
+            reason: format!("there are {} row groups", self.groups.len()),
+        })?;
+        let group = std::slice::from_ref(group);
         let metadata = self.rebuilt(row_group, group)?;
         let columns = metadata.row_group(0).columns();
         let outgrew = |name: &str| {

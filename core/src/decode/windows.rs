@@ -125,8 +125,13 @@ impl WindowedDecoder {
     }
 
     /// Hands over the bytes of the ranges that `step` asked for, in its order: in a file that lies, columns may lie
-    /// over each other.
+    /// over each other. Refuses bytes that are not as many as were asked for.
     pub fn supply(&mut self, bytes: Vec<Bytes>) -> Result<()> {
+        let asked = self.columns.iter().filter(|column| column.asked).map(Column::next_range);
+        if !asked.map(|range| range.end - range.start).eq(bytes.iter().map(|bytes| bytes.len() as u64)) {
+            let reason = "other bytes came than were asked for".to_owned();
+            return Err(Error::Format { at: Box::new(self.at.clone()), reason });
+        }
         let asked = self.columns.iter_mut().filter(|column| column.asked);
         asked.zip(bytes).try_for_each(|(column, bytes)| column.supply(bytes, &self.at))
     }

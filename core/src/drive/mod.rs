@@ -22,8 +22,10 @@ mod schedule;
 mod seen;
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 
 pub use dedupe::dedupe;
@@ -126,13 +128,25 @@ pub async fn plan_below(source: &dyn Source, request: &ListRequest, lookups: &Lo
     }
 }
 
+/// Ranges of an object, each as long as it was asked for: what a source gets wrong is not the object's fault.
+async fn read(source: &dyn Source, object: &ObjectMeta, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    let bytes = source.read(object, ranges).await?;
+    let wanted = ranges.iter().map(|range| range.end - range.start);
+    if bytes.iter().map(|bytes| bytes.len() as u64).eq(wanted) {
+        return Ok(bytes);
+    }
+    let told: Vec<usize> = bytes.iter().map(Bytes::len).collect();
+    let reason = format!("ranges {ranges:?} were answered with {told:?} bytes");
+    Err(Error::port("source", format!("read {}", object.key), true, reason))
+}
+
 /// Reads an object's footer.
 pub async fn read_footer(source: &dyn Source, object: &ObjectMeta) -> Result<Footer> {
     let mut decoder = FooterDecoder::new(object)?;
     loop {
         match decoder.step()? {
             FooterStep::Need(ranges) => {
-                let bytes = source.read(object, &ranges).await?;
+                let bytes = read(source, object, &ranges).await?;
                 decoder.supply(ranges, bytes)?;
             }
             FooterStep::Done(footer) => return Ok(*footer),
@@ -166,7 +180,7 @@ pub async fn fold_row_group(
     loop {
         match decoder.step()? {
             ChunkStep::Need(ranges) => {
-                let bytes = source.read(&object.meta, &ranges).await?;
+                let bytes = read(source, &object.meta, &ranges).await?;
                 decoder.supply(ranges, bytes)?;
             }
             ChunkStep::Batch(batch) => chunk.push(&batch)?,
@@ -188,7 +202,7 @@ pub async fn fold_in_windows(
     let mut decoder = WindowedDecoder::new(&object.footer, object.kind, row_group, rows, memory)?;
     loop {
         match decoder.step()? {
-            ChunkStep::Need(ranges) => decoder.supply(source.read(&object.meta, &ranges).await?)?,
+            ChunkStep::Need(ranges) => decoder.supply(read(source, &object.meta, &ranges).await?)?,
             ChunkStep::Batch(batch) => chunk.push(&batch)?,
             ChunkStep::Done => return Ok(chunk.end()),
         }

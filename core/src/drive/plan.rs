@@ -82,9 +82,12 @@ pub struct PlannedObject {
 impl PlannedObject {
     /// Starts one of its row groups; one that the folder has inside already is refused.
     pub fn start(&self, folder: Folder, row_group: u32) -> Result<ChunkFolder> {
+        folder.start(&self.chunk(row_group), self.kind, self.partition)
+    }
+
+    pub(super) fn chunk(&self, row_group: u32) -> ChunkId {
         let version = self.meta.version.clone().unwrap_or_default();
-        let chunk = ChunkId { object: self.meta.key.clone(), version, row_group };
-        folder.start(&chunk, self.kind, self.partition)
+        ChunkId { object: self.meta.key.clone(), version, row_group }
     }
 
     /// Columns that koku always writes and that read as NULL.
@@ -139,8 +142,14 @@ impl Plan {
 /// Tables of koku that are not part of the daily summary.
 const OTHER_TABLES: &[&str] = &["vm_usage", "gpu_usage"];
 
+/// By its folder, or by its name where the folder says nothing: a prefix above can be called anything.
 pub(super) fn is_of_other_table(key: &str) -> bool {
-    OTHER_TABLES.iter().any(|table| key.contains(table))
+    let (folders, name) = key.rsplit_once('/').unwrap_or(("", key));
+    let of_folder = |folder: &str| {
+        let table = folder.strip_prefix("openshift_").unwrap_or(folder);
+        OTHER_TABLES.iter().any(|other| table.starts_with(other))
+    };
+    folders.split('/').any(of_folder) || OTHER_TABLES.iter().any(|other| name.contains(other))
 }
 
 /// Chooses what to read. Files of other sources, other months and other tables are left out; where daily and

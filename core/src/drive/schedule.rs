@@ -18,7 +18,7 @@ use crate::day::Day;
 use crate::decode::RowGroup;
 use crate::error::{Error, Location, Result};
 use crate::port::{InputObject, Spill};
-use crate::state::{Coverage, DayState, FoldConfig, PartialState, RowCounts};
+use crate::state::{ChunkId, Coverage, DayState, FoldConfig, PartialState, RowCounts};
 
 /// One row group to fold.
 #[derive(Debug, Clone)]
@@ -180,9 +180,16 @@ impl Schedule {
         taken
     }
 
-    /// Takes in what units of the same days folded to; returns the days that are whole now, in order. After an error the
-    /// units must be given to [`fail`](Self::fail).
+    /// Takes in what units of the same days folded to; returns the days that are whole now, in order. Refuses a state of
+    /// another configuration, or of anything but these units. After an error the units must be given to
+    /// [`fail`](Self::fail).
     pub fn complete(&mut self, units: &[Unit], mut state: PartialState) -> Result<Vec<(Day, DayState)>> {
+        self.config.check_same(state.config())?;
+        let asked: BTreeSet<ChunkId> =
+            units.iter().map(|unit| unit.object.chunk(unit.row_group.index)).collect();
+        if !state.coverage().iter().eq(&asked) {
+            return Err(Error::config("the state is not that of the row groups that it is given for"));
+        }
         units.iter().try_for_each(|unit| unit.check(state.days()))?;
         self.coverage.merge(state.coverage().clone())?;
         for (day, theirs) in state.take_days() {
@@ -195,10 +202,10 @@ impl Schedule {
             };
             self.open.insert(day, merged);
         }
-        self.counts.merge(state.counts());
-        let whole = units.iter().flat_map(|unit| self.omit(unit)).collect();
+        // What can fail comes first: units that are counted down are done.
         self.keep_within()?;
-        Ok(whole)
+        self.counts.merge(state.counts());
+        Ok(units.iter().flat_map(|unit| self.omit(unit)).collect())
     }
 
     fn keep_within(&mut self) -> Result<()> {
@@ -248,8 +255,10 @@ impl Schedule {
         whole
     }
 
-    /// Takes out the days that are open though not whole: for a first look, before everything is folded.
+    /// Takes out the days that are open though not whole: for a first look, before everything is folded. They are held
+    /// back from here on, since what is missing of them would be published without what was taken.
     pub fn take_open(&mut self) -> BTreeMap<Day, DayState> {
+        self.held.extend(self.open.keys());
         std::mem::take(&mut self.open)
     }
 

@@ -24,7 +24,7 @@ use crate::decode::BATCH_ROWS;
 use crate::error::{Error, Location, Result};
 use crate::port::Spill;
 use crate::schema::{FactKind, FactView};
-use crate::state::{ChunkId, Coverage, DayState, FoldConfig, PartialState, RowCounts};
+use crate::state::{ChunkId, Coverage, DayState, FoldConfig, PartialState, Purposes, RowCounts};
 
 use rows::split_by_day;
 use series::Series;
@@ -61,6 +61,9 @@ pub struct Folder {
     claims: BTreeMap<Day, Latest>,
     memo: Memo,
     spill: Option<Spill>,
+    purposes: Purposes,
+    /// Whether a row group has failed: what there is of it is no longer the whole of anything.
+    failed: bool,
 }
 
 impl Folder {
@@ -75,6 +78,8 @@ impl Folder {
             claims: BTreeMap::new(),
             memo: Memo::default(),
             spill: None,
+            purposes: Purposes::default(),
+            failed: false,
         }
     }
 
@@ -88,6 +93,7 @@ impl Folder {
     /// already is refused.
     pub fn start(mut self, chunk: &ChunkId, kind: FactKind, partition: Option<Month>) -> Result<ChunkFolder> {
         self.coverage.insert(chunk)?;
+        self.purposes.insert(kind, partition)?;
         let at = Location::object(chunk.object.clone()).row_group(chunk.row_group);
         Ok(ChunkFolder { folder: self, kind, partition, at, rows_before: 0 })
     }
@@ -103,13 +109,19 @@ impl Folder {
         self.days.keys().copied()
     }
 
-    /// Takes out the state of the row groups so far. After an error the folder must be dropped.
+    /// Takes out the state of the row groups so far; refused once one of them has failed.
     pub fn take(&mut self) -> Result<PartialState> {
+        if self.failed {
+            return Err(Error::config(
+                "a row group has failed in this folder: fold the others in another one",
+            ));
+        }
         self.end_series()?;
         self.claims.clear();
         self.memo.forget_days();
         let (coverage, counts) = (std::mem::take(&mut self.coverage), std::mem::take(&mut self.counts));
-        Ok(PartialState::from_parts(self.config.clone(), coverage, counts, std::mem::take(&mut self.days)))
+        let (purposes, days) = (std::mem::take(&mut self.purposes), std::mem::take(&mut self.days));
+        Ok(PartialState::from_parts(self.config.clone(), coverage, purposes, counts, days))
     }
 
     fn end_series(&mut self) -> Result<()> {
@@ -146,7 +158,7 @@ impl Folder {
     }
 }
 
-/// A folder in the midst of a row group. An error ends it: what it has is no longer the whole of anything.
+/// A folder in the midst of a row group. An error ends it: nothing more is taken from it.
 #[derive(Debug)]
 pub struct ChunkFolder {
     folder: Folder,
@@ -158,8 +170,15 @@ pub struct ChunkFolder {
 }
 
 impl ChunkFolder {
-    /// Folds the next rows of the row group. After an error the folder must be dropped.
+    /// Folds the next rows of the row group, whose columns must be those that [`FactKind::check`] asks for.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let folded = self.fold(batch);
+        self.folder.failed |= folded.is_err();
+        folded
+    }
+
+    fn fold(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.kind.check(&self.at.object, batch.schema_ref())?;
         let view = FactView::bind(self.kind, &self.at, batch)?;
         let (folder, rows) = (&mut self.folder, batch.num_rows());
         folder.counts.rows_in += rows as u64;

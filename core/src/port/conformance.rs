@@ -30,13 +30,25 @@ pub async fn source(source: &dyn Source, objects: &[(&str, Bytes)]) {
         "every object is listed once, with its size"
     );
     for (key, bytes) in objects {
-        if let Some((folder, _)) = key.split_once('/') {
+        for (at, _) in key.match_indices('/') {
+            let folder = &key[..at];
             let below = listed(source, folder).await;
             let inside = all.iter().filter(|object| object.key.starts_with(&format!("{folder}/")));
             assert_eq!(
                 below.iter().collect::<Vec<_>>(),
                 inside.collect::<Vec<_>>(),
                 "what lies below {folder}"
+            );
+        }
+        let part = |name| key.split('/').find_map(|part| part.strip_prefix(name));
+        if let [Some(of_source), Some(year), Some(month)] = ["source=", "year=", "month="].map(part) {
+            let month = format!("{year}-{month:0>2}").parse().expect("a month");
+            let wanted = Some(Wanted { source_uuid: of_source.to_lowercase(), months: (month, month) });
+            let request = ListRequest { wanted, ..ListRequest::default() };
+            let found: Vec<_> = source.list(&request).try_collect().await.expect("the listing succeeds");
+            assert!(
+                found.iter().any(|object| *object.key == **key),
+                "{key} is of the wanted source and month"
             );
         }
         let object = all.iter().find(|object| *object.key == **key).expect("it was listed above");
@@ -90,7 +102,7 @@ async fn listed(source: &dyn Source, prefix: &str) -> Vec<ObjectMeta> {
 }
 
 /// A sink that holds nothing of the scope's source yet; `scope` is any day of it, the next day is written too. `rows`
-/// makes rows of a day, as many for each.
+/// makes rows of a day, several, and as many for each.
 pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: impl Fn(Day) -> RecordBatch) {
     let source = scope.source_uuid.as_str();
     let next = WriteScope { day: scope.day.next(), ..scope.clone() };
@@ -112,11 +124,25 @@ pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: impl Fn(Day) ->
     assert_eq!(published(sink, ANOTHER_SOURCE, month).await, [], "of this source alone");
 
     let first = entry(sink, scope).await;
-    replace(sink, scope, rows).await;
+    let mut dropped = sink.begin(scope).await.expect("a replacement begins");
+    dropped.write(&rows.slice(0, 1)).await.expect("rows are taken");
+    drop(dropped);
+    let kept = entry(sink, scope).await;
+    assert_eq!(
+        (kept.rows, &kept.digest),
+        (first.rows, &first.digest),
+        "what is dropped leaves the day alone"
+    );
+
+    let mut write = sink.begin(scope).await.expect("a replacement begins");
+    for (start, end) in [(0, 1), (1, rows.num_rows())] {
+        write.write(&rows.slice(start, end - start)).await.expect("rows are taken");
+    }
+    assert_eq!(write.commit().await.expect("it commits").rows, rows.num_rows() as u64, "rows of all batches");
     let again = entry(sink, scope).await;
     assert_eq!(again.scope, *scope, "the ledger keeps the scope it was written under");
     assert_eq!(again.rows, rows.num_rows() as u64, "and how many rows there are");
-    assert_eq!(again.digest, first.digest, "equal rows have equal digests");
+    assert_eq!(again.digest, first.digest, "equal rows have equal digests, however they come");
 
     assert_eq!(replace(sink, scope, &rows.slice(0, 0)).await, 0, "a day can be replaced by none");
     assert_ne!(entry(sink, scope).await.digest, first.digest, "other rows have another digest");
@@ -174,7 +200,7 @@ pub async fn quarantine(quarantine: &mut dyn Quarantine) {
     assert_eq!(quarantine.list("b").await.expect("the entries"), [other], "of this source alone");
 }
 
-/// A state store that holds nothing of the runs `a` and `b` yet.
+/// A state store that holds nothing of the runs `a`, `a-b` and `b` yet.
 pub async fn state_store(store: &dyn StateStore) {
     let key = |run: &str, name: &str| StateKey { run: RunId(run.to_owned()), name: name.to_owned() };
     let (one, two, other) = (key("a", "one"), key("a", "two"), key("b", "one"));
@@ -185,6 +211,12 @@ pub async fn state_store(store: &dyn StateStore) {
     store.put(&one, Bytes::from("a longer one")).await.expect("it is replaced");
     assert_eq!(store.get(&one).await.expect("it is there"), Some(Bytes::from("a longer one")));
     assert_eq!(store.get(&other).await.expect("it is there"), Some(Bytes::from("3")), "runs stay apart");
+    let dashed = key("a", "b-c");
+    store.put(&dashed, Bytes::from("4")).await.expect("it is stored");
+    let likely: Vec<StateKey> =
+        store.list(&RunId("a-b".to_owned())).try_collect().await.expect("the listing succeeds");
+    assert_eq!(likely, [], "a run with a name that another one's keys begin with");
+    store.delete(&dashed).await.expect("it is removed");
     let run = RunId("a".to_owned());
     let mut keys: Vec<StateKey> = store.list(&run).try_collect().await.expect("the listing succeeds");
     keys.sort();

@@ -58,7 +58,7 @@ impl Source for MemorySource {
     fn list<'a>(&'a self, request: &'a ListRequest) -> BoxStream<'a, Result<ObjectMeta>> {
         let found: Vec<_> = lock(&self.objects)
             .iter()
-            .filter(|(key, _)| key.starts_with(&request.prefix))
+            .filter(|(key, _)| request.is_below(key))
             .map(|(key, (version, content))| Ok(Self::meta(key, *version, content)))
             .collect();
         stream::iter(found).boxed()

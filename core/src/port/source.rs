@@ -44,6 +44,15 @@ pub struct ListRequest {
     pub wanted: Option<Wanted>,
 }
 
+impl ListRequest {
+    /// Whether a key lies below the prefix: `data/1` has nothing of `data/10`.
+    pub fn is_below(&self, key: &str) -> bool {
+        let Self { prefix, .. } = self;
+        let rest = key.strip_prefix(prefix.as_str());
+        rest.is_some_and(|rest| prefix.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
+    }
+}
+
 /// Whose objects of which months are needed, as far as keys tell (SPEC 1.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {

@@ -140,6 +140,18 @@ impl FactKind {
         matches!(self, Self::PodHourly | Self::StorageHourly)
     }
 
+    /// The ways to read a table's rows of the same month that this one rules out: rows are daily, or are hourly and
+    /// counted in their place, but not both.
+    pub(crate) fn excludes(self) -> &'static [Self] {
+        match self {
+            Self::PodHourly => &[Self::PodDaily, Self::PodCapacity],
+            Self::PodDaily | Self::PodCapacity => &[Self::PodHourly],
+            Self::StorageHourly => &[Self::StorageDaily],
+            Self::StorageDaily => &[Self::StorageHourly],
+            Self::NodeLabels | Self::NamespaceLabels => &[],
+        }
+    }
+
     /// Checks a file's schema before any of its data is fetched: types, the time, and for hourly files that stand in for
     /// daily ones (SPEC 1.5) every column that koku always writes.
     pub fn check(self, object: &str, schema: &Schema) -> Result<()> {

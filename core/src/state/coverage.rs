@@ -1,4 +1,4 @@
-//! Which chunks a state contains, so that a retry never counts twice.
+//! Which chunks a state contains, and what they were read for, so that nothing is counted twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::day::{Day, Month};
 use crate::error::{Error, Result};
+use crate::schema::FactKind;
 
 /// A row group of one version of an object, read for one purpose.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +23,11 @@ pub struct ChunkId {
 
 impl fmt::Display for ChunkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, row group {}", self.object.escape_debug(), self.row_group)
+        write!(f, "{}, row group {}", self.object.escape_debug(), self.row_group)?;
+        match &*self.version {
+            "" => Ok(()),
+            version => write!(f, ", version {}", version.escape_debug()),
+        }
     }
 }
 
@@ -60,10 +66,11 @@ impl From<Coverage> for Nested {
 }
 
 impl Coverage {
-    /// Adds a chunk; refuses one that is inside already.
+    /// Adds a chunk; refuses one that is inside already, and one of an object of which another version is inside.
     pub fn insert(&mut self, chunk: &ChunkId) -> Result<()> {
-        let is_new = self.chunks.insert(chunk.clone());
-        if is_new { Ok(()) } else { Err(Error::Overlap { chunk: chunk.to_string() }) }
+        self.check(chunk)?;
+        self.chunks.insert(chunk.clone());
+        Ok(())
     }
 
     /// Whether a chunk is inside.
@@ -76,12 +83,43 @@ impl Coverage {
         self.chunks.iter()
     }
 
-    /// Disjoint union; nothing is added where the two share a chunk.
+    /// Disjoint union; nothing is added where the two share a chunk, or hold two versions of an object.
     pub fn merge(&mut self, other: Self) -> Result<()> {
-        if let Some(shared) = other.iter().find(|chunk| self.contains(chunk)) {
-            return Err(Error::Overlap { chunk: shared.to_string() });
-        }
+        other.iter().try_for_each(|chunk| self.check(chunk))?;
         self.chunks.extend(other.chunks);
         Ok(())
+    }
+
+    fn check(&self, chunk: &ChunkId) -> Result<()> {
+        let (object, version) = (chunk.object.clone(), Arc::from(""));
+        let of_object = self.chunks.range(ChunkId { object, version, row_group: 0 }..).next();
+        let other =
+            of_object.filter(|inside| inside.object == chunk.object && inside.version != chunk.version);
+        let inside = other.or_else(|| self.chunks.get(chunk));
+        inside.map_or(Ok(()), |inside| Err(Error::Overlap { chunk: inside.to_string() }))
+    }
+}
+
+/// What chunks were read for, by the month of their partition: rows that stand in for daily ones must not meet those.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Purposes(BTreeSet<(Option<Day>, FactKind)>);
+
+impl Purposes {
+    pub(crate) fn insert(&mut self, kind: FactKind, partition: Option<Month>) -> Result<()> {
+        let month = partition.map(Month::first);
+        for other in kind.excludes() {
+            if self.0.contains(&(month, *other)) {
+                let month = partition.map_or_else(String::new, |month| format!(" of {month}"));
+                return Err(Error::config(format!(
+                    "{kind:?} rows{month} would count what {other:?} rows have counted: plan all files of a month at once"
+                )));
+            }
+        }
+        self.0.insert((month, kind));
+        Ok(())
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) -> Result<()> {
+        other.0.into_iter().try_for_each(|(month, kind)| self.insert(kind, month.map(Day::month)))
     }
 }

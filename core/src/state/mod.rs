@@ -3,6 +3,7 @@
 //! ```text
 //! PartialState
 //!   coverage   which chunks are inside; two states that share one refuse to merge
+//!   purposes   what they were read for
 //!   counts     rows in = aggregated + filtered (by reason)
 //!   days       DayState, one per day, each with its own symbols:
 //!                usage             namespace, node, labels        -> 8 exact sums, maxima
@@ -18,7 +19,8 @@
 //! outer sums belong to [`finalise`](crate::finalise).
 //!
 //! The law: merging is associative and commutative wherever it succeeds. It may refuse (a chunk twice,
-//! another configuration, overflow), and then the state it was asked to change must not be used further.
+//! another configuration, hourly rows beside daily ones, overflow), and then the state it was asked to change must not
+//! be used further.
 
 mod config;
 mod coverage;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 
 pub(crate) use config::fingerprint;
 pub use config::{FoldConfig, FoldOptions};
+pub(crate) use coverage::Purposes;
 pub use coverage::{ChunkId, Coverage};
 pub use day::DayState;
 pub(crate) use order::sorted;
@@ -61,6 +64,7 @@ use crate::error::{Error, Result};
 pub struct PartialState {
     config: Arc<FoldConfig>,
     coverage: Coverage,
+    purposes: Purposes,
     counts: RowCounts,
     days: BTreeMap<Day, DayState>,
 }
@@ -68,22 +72,32 @@ pub struct PartialState {
 impl PartialState {
     /// The state of no chunks: the zero of its configuration.
     pub fn empty(config: Arc<FoldConfig>) -> Self {
-        Self { config, coverage: Coverage::default(), counts: RowCounts::default(), days: BTreeMap::new() }
+        Self::from_parts(
+            config,
+            Coverage::default(),
+            Purposes::default(),
+            RowCounts::default(),
+            BTreeMap::new(),
+        )
     }
 
     pub(crate) fn from_parts(
         config: Arc<FoldConfig>,
         coverage: Coverage,
+        purposes: Purposes,
         counts: RowCounts,
         days: BTreeMap<Day, DayState>,
     ) -> Self {
-        Self { config, coverage, counts, days }
+        Self { config, coverage, purposes, counts, days }
     }
 
-    /// Takes in everything that `other` holds.
+    /// Takes in everything that `other` holds. Refused where the two share a chunk, hold two versions of an object, or
+    /// hold hourly rows of a table beside daily ones that were made of them: all files of a month are to be planned at once
+    /// ([`plan`](crate::drive::plan)), whoever folds them.
     pub fn merge(&mut self, other: Self) -> Result<()> {
         self.config.check_same(&other.config)?;
         self.coverage.merge(other.coverage)?;
+        self.purposes.merge(other.purposes)?;
         self.counts.merge(&other.counts);
         for (day, theirs) in other.days {
             match self.days.remove(&day) {
@@ -131,7 +145,7 @@ impl PartialState {
 }
 
 impl FoldConfig {
-    fn check_same(&self, other: &Self) -> Result<()> {
+    pub(crate) fn check_same(&self, other: &Self) -> Result<()> {
         if self.fingerprint() == other.fingerprint() {
             return Ok(());
         }

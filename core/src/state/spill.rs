@@ -165,25 +165,33 @@ impl DayState {
         Ok(spill.bytes)
     }
 
-    /// Puts everything that is held in memory out of it. Nothing is lost: merging, encoding and finishing go on.
+    /// Puts everything that is held in memory out of it. Nothing is lost: merging, encoding and finishing go on, and after
+    /// an error of the store everything is held as before.
     pub fn spill(&mut self, spill: &Spill) -> Result<()> {
-        if self.groups() > 0 {
-            let mut spilled = std::mem::take(&mut self.spilled);
-            let held = std::mem::take(self);
-            let usage = Run::of(&held.names, &held.usage, USAGE, spill)?;
-            let mounts = Run::of(&held.names, &held.mounts, MOUNTS, spill)?;
-            spilled.usage.extend((!usage.blocks.is_empty()).then_some(usage));
-            spilled.mounts.extend((!mounts.blocks.is_empty()).then_some(mounts));
-            let rest = Self { usage: Table::default(), mounts: Table::default(), ..held };
-            let mut ranges = Ranges::default();
-            let mut streams = rest.to_streams()?.into_iter().map(Ok).inspect(|stream| ranges.add(stream));
-            let bytes = spill.store.keep(&mut streams)?;
-            let ranges = ranges.found.try_into().expect("a store asks for every block");
-            spilled.rest.push((bytes, ranges));
-            spilled.to = Some(spill.clone());
-            self.spilled = spilled;
+        if self.groups() == 0 {
+            return Ok(());
         }
+        let usage = Run::of(&self.names, &self.usage, USAGE, spill)?;
+        let mounts = Run::of(&self.names, &self.mounts, MOUNTS, spill)?;
+        let rest = self.keep_rest(spill)?;
+        let Spilled { usage: usages, mounts: all_mounts, rest: rests, to } = &mut self.spilled;
+        usages.extend((!usage.blocks.is_empty()).then_some(usage));
+        all_mounts.extend((!mounts.blocks.is_empty()).then_some(mounts));
+        rests.push(rest);
+        *to = Some(spill.clone());
+        *self = Self { spilled: std::mem::take(&mut self.spilled), ..Self::default() };
         Ok(())
+    }
+
+    /// Keeps the tables that have no runs.
+    fn keep_rest(&mut self, spill: &Spill) -> Result<Rest> {
+        let in_runs = (std::mem::take(&mut self.usage), std::mem::take(&mut self.mounts));
+        let streams = self.to_streams();
+        (self.usage, self.mounts) = in_runs;
+        let mut ranges = Ranges::default();
+        let mut streams = streams?.into_iter().map(Ok).inspect(|stream| ranges.add(stream));
+        let bytes = spill.store.keep(&mut streams)?;
+        Ok((bytes, ranges.found.try_into().expect("a store asks for every block")))
     }
 
     /// A day as it is finished: held in memory, or its usage and mounts in runs alone, and the other tables held.

@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 
 use super::PartialState;
 use super::config::{FoldConfig, Told};
-use super::coverage::Coverage;
+use super::coverage::{Coverage, Purposes};
 use super::day::{CAPACITY_SYMBOLS, DayState};
 use super::order::sorted;
 use super::table::{Accumulator, Table};
@@ -50,6 +50,8 @@ pub(super) const STREAMS: usize = 6;
 struct Header {
     config: Told,
     coverage: Coverage,
+    #[serde(default)] // states of older builds do not tell
+    purposes: Purposes,
     counts: RowCounts,
     days: BTreeMap<Day, [u64; STREAMS]>,
 }
@@ -77,6 +79,7 @@ impl PartialState {
         let header = Header {
             config: self.config.told().clone(),
             coverage: self.coverage.clone(),
+            purposes: self.purposes.clone(),
             counts: self.counts,
             days,
         };
@@ -128,7 +131,7 @@ impl PartialState {
         if !body.is_empty() {
             return Err(Error::wire("it holds more than its header says"));
         }
-        Ok(Self::from_parts(config, header.coverage, header.counts, days))
+        Ok(Self::from_parts(config, header.coverage, header.purposes, header.counts, days))
     }
 }
 
@@ -467,7 +470,13 @@ mod tests {
         let key = ["node", labels].map(|text| day.names.intern(text));
         day.node_labels.group(key);
         let days = BTreeMap::from([("2025-11-01".parse().expect("a day"), day)]);
-        let state = PartialState::from_parts(Arc::new(config), Default::default(), Default::default(), days);
+        let state = PartialState::from_parts(
+            Arc::new(config),
+            Default::default(),
+            Default::default(),
+            Default::default(),
+            days,
+        );
         state.encode().expect("encodes")
     }
 
