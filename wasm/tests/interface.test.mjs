@@ -1,13 +1,15 @@
 // What the interface promises besides numbers: sources, progress, cancelling, first looks, states.
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, mkdtempSync, openAsBlob, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, openAsBlob, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { pipeline } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { DaysumError, encode, fold, overview, rows, summarize } from "daysum";
 
+import { daysum } from "../dist/nodejs/daysum.js";
 import { assertSameBytes } from "./lib/compare.mjs";
 import { daysIn, filesBelow, golden, native, nativeDays } from "./lib/goldens.mjs";
 import { repeated, tail, take } from "./lib/parquet.mjs";
@@ -78,6 +80,8 @@ test("a file is read by ranges over HTTP, and a server that knows none is told a
       response.writeHead(200, { "content-length": 1e9 });
       return response.write("PAR1");
     }
+    if (request.url.startsWith("/endless/")) return pipeline(endless, response, () => {});
+    if (request.url.startsWith("/unmeasured/")) return response.writeHead(200).end(file.data);
     const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range);
     const start = from === "" ? Math.max(file.data.length - Number(to), 0) : Number(from);
     const end = from === "" ? file.data.length : Number(to) + 1;
@@ -97,7 +101,11 @@ test("a file is read by ranges over HTTP, and a server that knows none is told a
   assertSameBytes("URLs", expected, bytesOf((await summarize(urls, { lookups })).days));
   assert.ok(asked.length >= month.files.length);
 
+  const { days } = await summarize(month.files.map(({ name }) => `${base}/unmeasured/${name}`), { lookups });
+  assertSameBytes("of a length that is not told", expected, bytesOf(days));
+
   const code = async (url) => (await summarize([url]).catch((error) => error)).code;
+  assert.equal(await code(`${base}/endless/${large.name}`), "source");
   assert.equal(await code(`${base}/whole/${large.name}`), "source");
   assert.equal(await code(`${base}/absent`), "source");
   asked.length = 0;
@@ -106,6 +114,10 @@ test("a file is read by ranges over HTTP, and a server that knows none is told a
   assert.ok(Math.max(...asked) < large.data.length, "none is the whole file");
   assert.equal(await code(`${base}/changing/${large.name}`), "source");
 });
+
+function* endless() {
+  for (;;) yield Buffer.alloc(2 ** 20);
+}
 
 test("only ranges are read, and near ones together", async () => {
   let reads = 0;
@@ -216,6 +228,24 @@ test("a row limit gives a first look, and says so", async () => {
   assert.equal((await summarize(month.files, { lookups, rowLimit: 1e9 })).report.firstLook, false);
 });
 
+test("memory is that of the run itself, whatever ran before", async () => {
+  const { report: larger } = await summarize(large);
+  const memoryLimit = larger.peakMemory - 1;
+  const { report } = await summarize(month.files, { lookups, memoryLimit });
+  assert.ok(report.peakMemory <= memoryLimit, `${report.peakMemory} bytes`);
+});
+
+test("an engine that cannot be loaded is an error of its own, and the next call tries again", async () => {
+  const load = async () => WebAssembly.compile(readFileSync(new URL("../dist/nodejs/daysum.wasm", import.meta.url)));
+  const loads = [async () => { throw new Error("404 Not Found") }, async () => WebAssembly.compile(Buffer.from("<html>")), load];
+  const own = daysum(() => loads.shift()());
+  for (const call of [() => own.summarize(month.files, { lookups, badFiles: "hold" }), () => own.encode([], "csv")]) {
+    const error = await call().catch((error) => error);
+    assert.deepEqual([error.name, error.code, error.file], ["DaysumError", "engine", undefined], String(error));
+  }
+  assertSameBytes("afterwards", expected, bytesOf((await own.summarize(month.files, { lookups })).days));
+});
+
 test("a memory limit ends the run with its code", async () => {
   const error = await summarize(month.files, { lookups, memoryLimit: 1000 }).catch((error) => error);
   assert.ok(error instanceof DaysumError);
@@ -232,6 +262,48 @@ test("a bad file holds back its days, the others are there", async () => {
   assert.equal(report.quarantined[0].file, bad.name);
   assert.ok(report.daysHeld.length > 0 && days.length > 0);
   assert.ok(days.every(({ day }) => !report.daysHeld.includes(day)));
+});
+
+test("a file whose bytes cannot be had is held back like a damaged one", async (t) => {
+  const path = join(scratch, "gone.parquet");
+  writeFileSync(path, large.data);
+  const gone = { name: "gone.parquet", data: await openAsBlob(path) };
+  rmSync(path);
+  let reads = 0;
+  const slice = (start, end) => (++reads > 2 ? Promise.reject(new RangeError("the disk is out")) : large.data.slice(start, end));
+  const halfway = { name: "halfway.parquet", size: large.data.length, slice };
+  const server = createServer((_, response) => response.writeHead(503).end());
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.closeAllConnections() ?? server.close());
+  const unavailable = `http://127.0.0.1:${server.address().port}/unavailable.parquet`;
+  const nowhere = "http://127.0.0.1:1/nowhere.parquet";
+  const bad = { "gone.parquet": gone, "halfway.parquet": halfway, "unavailable.parquet": unavailable, "nowhere.parquet": nowhere };
+  const pods = month.files.filter(({ name }) => name.includes("pod_usage"));
+  for (const [name, file] of Object.entries(bad)) {
+    reads = 0;
+    const error = await summarize([file, ...pods], { start: "2025-11-01", end: "2025-11-02" }).catch((error) => error);
+    assert.deepEqual([error.code, error.file], ["source", name], String(error));
+  }
+  reads = 0;
+  const told = [];
+  const { report } = await summarize([...Object.values(bad), ...pods], { badFiles: "hold", onDay: ({ day }) => told.push(day) });
+  const quarantined = report.quarantined.map(({ code, file }) => [code, file]);
+  assert.deepEqual(quarantined.sort(), Object.keys(bad).map((name) => ["source", name]).sort());
+  assert.deepEqual([told, report.daysHeld], [[], ["2025-11-01", "2025-11-02"]]);
+});
+
+test("what a callback throws comes back as it is, and no file is held back for it", async () => {
+  for (const thrown of [new RangeError("mine"), new DOMException("mine", "AbortError"), "mine"]) {
+    for (const callback of ["onDay", "onProgress"]) {
+      const throwing = () => { throw thrown };
+      const options = { lookups, badFiles: "hold", [callback]: throwing };
+      assert.equal(await summarize(month.files, options).catch((error) => error), thrown, `${callback}: ${thrown}`);
+    }
+  }
+  const reason = new RangeError("enough");
+  const controller = new AbortController();
+  const aborted = summarize(month.files, { lookups, badFiles: "hold", signal: controller.signal, onDay: () => controller.abort(reason) });
+  assert.equal(await aborted.catch((error) => error), reason);
 });
 
 test("columns that a file lacks are named", async () => {
