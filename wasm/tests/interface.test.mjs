@@ -339,6 +339,27 @@ test("daysum merge takes what was folded here", async () => {
   assert.equal(holding.code, "config");
 });
 
+test("a file of lines leaves the engine as it grows", async (t) => {
+  const { Instance } = WebAssembly;
+  let memory;
+  WebAssembly.Instance = function (...args) {
+    const instance = new Instance(...args);
+    memory = instance.exports.memory;
+    return instance;
+  };
+  t.after(() => (WebAssembly.Instance = Instance));
+  const own = daysum(async () => WebAssembly.compile(readFileSync(new URL("../dist/nodejs/daysum.wasm", import.meta.url))));
+  const { days } = await own.summarize(month.files, { lookups });
+  for (const format of ["csv", "jsonl"]) {
+    const one = await own.encode(days, format);
+    const times = Math.ceil((32 * 2 ** 20) / one.length);
+    const many = await own.encode(Array(times).fill(days).flat(), format);
+    assert.ok(many.length > 28 * 2 ** 20, `${format}: ${many.length} bytes`);
+    assert.ok(Buffer.compare(one, many.subarray(0, one.length)) === 0);
+    assert.ok(memory.buffer.byteLength < 16 * 2 ** 20, `${format}: ${memory.buffer.byteLength} bytes of memory`);
+  }
+});
+
 test("days become CSV, JSON and sums by namespace", async () => {
   const { days } = await summarize(month.files, { lookups });
   const all = await rows(days);
