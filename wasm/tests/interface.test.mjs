@@ -71,6 +71,12 @@ test("options stand in for the lookups file, and the files for the dates", async
   assert.deepEqual(one.days.map(({ day }) => day), [days[1].day]);
 });
 
+test("lookups that are no JSON are an error of theirs", async () => {
+  const error = await summarize(month.files, { lookups: "{", badFiles: "hold" }).catch((error) => error);
+  assert.equal(error.code, "config");
+  assert.match(error.message, /^lookups: /);
+});
+
 test("a file is read by ranges over HTTP, and a server that knows none is told apart", async (t) => {
   const asked = [];
   const server = createServer((request, response) => {
