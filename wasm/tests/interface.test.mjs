@@ -71,6 +71,29 @@ test("options stand in for the lookups file, and the files for the dates", async
   assert.deepEqual(one.days.map(({ day }) => day), [days[1].day]);
 });
 
+test("a file that does not tell its days asks for them, whatever others tell", async () => {
+  const files = [...month.files, { name: "labels", data: repeated(3, "{}") }];
+  const error = await summarize(files, { badFiles: "hold" }).catch((error) => error);
+  assert.deepEqual([error.code, error.file, error.rowGroup], ["config", "labels", 0], String(error));
+  const { report } = await summarize(files, { start: "2025-11-01", end: "2025-11-02" });
+  assert.equal(report.files.find(({ name }) => name === "labels").rows, 3);
+});
+
+test("the source is told by the paths, and asked for where they name several", async () => {
+  const of = (source) => month.files.map(({ name, data }) => ({ name: name.replace(/source=[^/]*/, `source=${source}`), data }));
+  const sources = async (files, options) => [...new Set((await rows((await summarize(files, options)).days)).map((row) => row.source_uuid))];
+  assert.deepEqual(await sources(of("a")), ["a"]);
+  assert.deepEqual(await sources([...of("a"), ...of("b")], { sourceUuid: "b" }), ["b"]);
+  const error = await summarize([...of("a"), ...of("b")], { badFiles: "hold" }).catch((error) => error);
+  assert.equal(error.code, "config");
+  assert.match(error.message, /several sources: a, b;/);
+});
+
+test("fields of the lookups that nobody knows are told", async () => {
+  const { report } = await summarize(month.files, { lookups: { enabled_tags: ["app"] } });
+  assert.deepEqual(report.unknownLookups, ["enabled_tags"]);
+});
+
 test("lookups that are no JSON are an error of theirs", async () => {
   const error = await summarize(month.files, { lookups: "{", badFiles: "hold" }).catch((error) => error);
   assert.equal(error.code, "config");
@@ -296,6 +319,12 @@ test("a file whose bytes cannot be had is held back like a damaged one", async (
   const quarantined = report.quarantined.map(({ code, file }) => [code, file]);
   assert.deepEqual(quarantined.sort(), Object.keys(bad).map((name) => ["source", name]).sort());
   assert.deepEqual([told, report.daysHeld], [[], ["2025-11-01", "2025-11-02"]]);
+});
+
+test("where no file can be read, no days are told", async () => {
+  const { days, report } = await summarize({ name: "noise", data: new Uint8Array(100) }, { badFiles: "hold" });
+  assert.deepEqual([days, report.range, report.daysHeld], [[], null, []]);
+  assert.deepEqual(report.quarantined.map(({ file, firstDay, lastDay }) => [file, firstDay, lastDay]), [["noise", null, null]]);
 });
 
 test("what a callback throws comes back as it is, and no file is held back for it", async () => {
