@@ -194,6 +194,24 @@ function ownPage(name) {
   return { path, root: pathToFileURL(`${path}/`) };
 }
 
+test("without a network it is the version that was seen last, under its longer address too", async (t) => {
+  const { path, root } = ownPage("versions");
+  const { page, context, server, origin } = await openPage(t, { root });
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+  const index = join(path, "index.html");
+  writeFileSync(index, readFileSync(index, "utf8").replace("<h1>daysum</h1>", "<h1>the next version</h1>"));
+  await page.reload();
+  await page.waitForFunction(async () => (await (await caches.match("./")).text()).includes("the next version"));
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await context.setOffline(true);
+  for (const address of [`${origin}/`, `${origin}/index.html`]) {
+    await page.goto(address);
+    assert.equal(await page.locator("h1").textContent(), "the next version", address);
+  }
+});
+
 test("a part that could not be loaded is told, and the next files try again", async (t) => {
   for (const [name, message] of [["worker.js", /worker could not be started/], ["daysum/daysum.wasm", /^the engine could not be loaded: /]]) {
     const { path, root } = ownPage(`without ${basename(name)}`);
