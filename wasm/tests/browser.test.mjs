@@ -231,6 +231,14 @@ test("a part that could not be loaded is told, and the next files try again", as
   }
 });
 
+test("the page's server says 404 to what is no path, and goes on", async (t) => {
+  const { page, origin, server } = await openPage(t);
+  const { port } = server.address();
+  const status = await new Promise((resolve, reject) => request({ port, host: "127.0.0.1", path: "//" }, (answer) => resolve(answer.resume().statusCode)).on("error", reject).end());
+  assert.equal(status, 404);
+  assert.equal((await page.goto(`${origin}/`)).status(), 200);
+});
+
 test("lookups are named where they are broken or unknown, and other JSON is left alone", async (t) => {
   const { page } = await openPage(t);
   const one = folder(golden("edge-15-node-roles"));
