@@ -81,8 +81,9 @@ function progress({ rows, totalRows, bytesRead, file }) {
   const told = totalRows > 0 ? `${count(rows)} of ${count(totalRows)} rows` : "Looking at the files";
   $("progress-text").textContent = `${told}, ${(bytesRead / 1e6).toFixed(1)} MB read${file ? `, ${file.split("/").at(-1)}` : ""}`;
   const now = Math.floor((4 * rows) / Math.max(totalRows, 1));
-  if (now > quarter && now < 4) say(`${25 * now} % of the rows are read.`);
-  quarter = now;
+  if (now <= quarter || now === 4) return;
+  quarter = now; // never back: where a file is given up, the run begins again without it
+  say(`${25 * now} % of the rows are read.`);
 }
 
 /** For those who do not see the page: now and then, not with every row. */
