@@ -88,6 +88,7 @@ build() {
   done
   cp -r wasm/page "$dist/page"
   cp -r "$dist/web" "$dist/page/daysum"
+  cp LICENSE wasm/ # npm takes it from beside package.json
   node wasm/tools/size.mjs
 }
 

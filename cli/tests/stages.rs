@@ -24,7 +24,7 @@ use daysum_core::drive::{self, PlannedObject};
 use daysum_core::port::{ListRequest, Source, Spill};
 use daysum_core::rows::{RowsEncoder, RowsFormat};
 use daysum_core::schema::Table;
-use daysum_core::{ChunkId, DayState, DaySummary, FoldConfig, Folder, Lookups, PartialState, Policy};
+use daysum_core::{DayState, DaySummary, FoldConfig, Folder, Lookups, PartialState, Policy};
 use daysum_io_s3::LocalSource;
 use futures::executor::block_on;
 

@@ -44,11 +44,15 @@ export interface Names {
   costCategories?: { namespace: string; id: number }[];
   /** Which node has which role. */
   nodes?: { node: string; resourceId: string; role: string }[];
-  /** First and last day, `YYYY-MM-DD`; without them, the days that the files hold. `fold` needs them. */
+  /**
+   * First and last day, `YYYY-MM-DD`; without them, the days that the files' statistics tell; `config` where a file has
+   * none. `fold` needs them.
+   */
   start?: string;
   end?: string;
   clusterId?: string;
   clusterAlias?: string;
+  /** Without it, the source that koku's paths name; `config` where they name several. */
   sourceUuid?: string;
   /** What label text does that is neither JSON nor `key:value|…`: ends or holds back, or counts as no labels. */
   malformedLabels?: "refuse" | "empty";
@@ -61,15 +65,19 @@ export interface FoldOptions extends Names {
   memoryLimit?: number;
   /** Ends the run, between two steps; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** What this or `onDay` throws ends the run, and the promise rejects with it. */
   onProgress?(progress: Progress): void;
 }
 
 export interface Options extends FoldOptions {
   /** Stop after about so many rows, for a quick first look; `report.firstLook` says whether it came to that. */
   rowLimit?: number;
-  /** `throw` (default) ends at the first file that cannot be read; `hold` holds back its days and goes on. */
+  /** `throw` (default) ends at the first file that cannot be read or had; `hold` holds back its days and goes on. */
   badFiles?: "throw" | "hold";
-  /** Called with each day as soon as it is whole. */
+  /**
+   * Called once with each day as soon as it is whole. If a file turns out to be bad only later, `hold` may hold back a
+   * day of it that was told already: `days` is what counts.
+   */
   onDay?(day: Day): void | Promise<void>;
 }
 
@@ -113,16 +121,20 @@ export interface Report {
   nodesWithoutRole: number;
   totalRows: number;
   firstLook: boolean;
-  range: [string, string];
+  /** The days that were asked for, or that the files hold; null where neither is known, as no file can be read. */
+  range: [string, string] | null;
+  /** Fields of `lookups` that have no meaning: likely misspelled. */
+  unknownLookups: string[];
   daysHeld: string[];
   /**
    * `kind` is null where a file is not read: another table, another month, an hourly form beside the daily one.
    * `missingColumns` are those that koku always writes and that read as NULL.
    */
   files: { name: string; kind: Kind | null; rows: number; rowGroups: number; missingColumns: string[] }[];
-  quarantined: (ErrorFacts & { firstDay: string; lastDay: string })[];
+  /** Without days where nothing tells which they would be. */
+  quarantined: (ErrorFacts & { firstDay: string | null; lastDay: string | null })[];
   bytesRead: number;
-  /** Bytes of WebAssembly memory, which only grows while a run lasts. */
+  /** Bytes of WebAssembly memory that this run took; it only grows while a run lasts. */
   peakMemory: number;
 }
 
@@ -142,6 +154,8 @@ export type ErrorCode =
   | "memory"
   /** The engine ended: the file is damaged in a way it does not expect, or too large. Later calls work. */
   | "trap"
+  /** The engine could not be loaded. The next call tries again. */
+  | "engine"
   /** A defect of daysum. */
   | "internal";
 
@@ -162,7 +176,7 @@ export class DaysumError extends Error {
   readonly column?: string;
 }
 
-export type Labels = Record<string, string>;
+export type Labels = Record<string, string | null>;
 
 /** One row of `reporting_ocpusagelineitem_daily_summary`. */
 export interface Row {

@@ -3,6 +3,7 @@
 import { Engine } from "./engine.js";
 import { asDaysumError, DaysumError } from "./errors.js";
 import { run } from "./run.js";
+import { joined } from "./source.js";
 
 export { DaysumError };
 
@@ -28,26 +29,28 @@ export function daysum(load) {
     return { state, report };
   }
 
-  function encode(days, format) {
-    return guarded((core) => {
-      const encoder = new core.Encoder(format);
-      for (const day of list(days)) encoder.add(day.arrow ?? day);
-      const file = encoder.finish();
-      encoder.free();
-      return file;
-    });
-  }
+  const encode = (days, format) => guarded((core) => joined([...parts(core, days, format)]));
 
-  async function rows(days) {
-    const lines = new TextDecoder().decode(await encode(days, "jsonl"));
-    return lines === "" ? [] : lines.trimEnd().split("\n").map((line) => JSON.parse(line));
-  }
+  const rows = (days) => guarded((core) => [...parts(core, days, "jsonl")].flatMap((part) => [...parsed(part)]));
 
   const overview = (day) => guarded((core) => JSON.parse(core.overview(day.arrow ?? day)));
 
   return { summarize, fold, encode, rows, overview };
 }
 
-function list(days) {
-  return Array.isArray(days) ? days : [days];
+/** A file as it comes, day by day: a month of lines is too much for the engine's memory. */
+function* parts(core, days, format) {
+  const encoder = new core.Encoder(format);
+  for (const day of Array.isArray(days) ? days : [days]) yield encoder.add(day.arrow ?? day);
+  yield encoder.finish();
+  encoder.free();
+}
+
+/** The values of whole lines, one by one: a string of them all may be longer than strings can be. */
+function* parsed(lines) {
+  const decoder = new TextDecoder();
+  for (let at = 0, end; at < lines.length; at = end + 1) {
+    end = lines.indexOf(10, at); // every line ends with it
+    yield JSON.parse(decoder.decode(lines.subarray(at, end)));
+  }
 }

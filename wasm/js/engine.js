@@ -1,9 +1,10 @@
 // Instances of the engine: one compiled module, an instance for each run.
 //
-// A trap leaves an instance unusable, and its memory never shrinks. So a run takes an instance, gives it back
-// only after it went well, and only while it is small.
+// A trap leaves an instance unusable, and its memory never shrinks: a run takes an instance that nothing has used, so
+// that limits and reports are about this run alone. Smaller work shares one, for as long as it goes well and is small.
 
 import { instantiate } from "./core.js";
+import { DaysumError } from "./errors.js";
 
 /** Above this an instance is thrown away: nothing gives its memory back to the system otherwise. */
 const SMALL = 64 * 1024 * 1024;
@@ -19,26 +20,28 @@ export class Engine {
   }
 
   /**
-   * Runs `work` with an instance of its own.
+   * Runs `work` with an instance that may have done other work before.
    * @template T
    * @param {(core: any) => Promise<T> | T} work
    * @returns {Promise<T>}
    */
   async with(work) {
-    const core = this.#idle.pop() ?? (await this.#fresh());
+    const core = this.#idle.pop() ?? (await this.fresh());
     const result = await work(core);
     // Not reached after an error: whatever that left behind goes with the instance.
     if (core.memory.buffer.byteLength <= SMALL && this.#idle.length === 0) this.#idle.push(core);
     return result;
   }
 
-  async #fresh() {
+  /** An instance that nothing has used. */
+  async fresh() {
     this.#module ??= this.#load();
     try {
       return instantiate(await this.#module);
     } catch (error) {
       this.#module = undefined;
-      throw error;
+      const message = `the engine could not be loaded: ${error.message}; reload the page, or check that daysum.wasm is served`;
+      throw new DaysumError({ code: "engine", message }, { cause: error });
     }
   }
 }

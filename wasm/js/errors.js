@@ -19,17 +19,23 @@ export class DaysumError extends Error {
 }
 
 /**
- * Whatever was thrown, as a DaysumError; an abort stays what it is.
+ * Whatever was thrown, as a DaysumError.
  * @param {unknown} thrown
  * @param {string} [file] the file that was being read
  */
 export function asDaysumError(thrown, file) {
-  if (thrown instanceof DaysumError || isAbort(thrown)) return thrown;
+  if (thrown instanceof DaysumError) return thrown;
   if (typeof thrown === "string" && thrown.startsWith("{")) return new DaysumError(JSON.parse(thrown));
   if (isTrap(thrown)) {
     const message = `${file ?? "the input"}: decoding it ended the engine (${thrown.message}); the file is damaged or too large`;
     return new DaysumError({ code: "trap", message, file }, { cause: thrown });
   }
+  return unreadable(thrown, file);
+}
+
+/** Whatever reading threw, whatever its class: no such error is a trap. */
+export function unreadable(thrown, file) {
+  if (thrown instanceof DaysumError) return thrown;
   const message = `${file ?? "the input"}: cannot be read: ${thrown?.message ?? thrown}`;
   return new DaysumError({ code: "source", message, file }, { cause: thrown });
 }
@@ -37,8 +43,4 @@ export function asDaysumError(thrown, file) {
 /** A trap leaves the instance unusable; running out of stack or of memory does so, too. */
 export function isTrap(thrown) {
   return thrown instanceof WebAssembly.RuntimeError || thrown instanceof RangeError;
-}
-
-function isAbort(thrown) {
-  return thrown?.name === "AbortError" || thrown?.name === "TimeoutError";
 }

@@ -1,11 +1,13 @@
 // What the files do not say: enabled keys, cost categories, node roles, the days.
 
+import { DaysumError } from "./errors.js";
+
 /**
  * The lookups file with the options' own fields on top, as JSON.
  * @param {import("./daysum.js").Options} options
  */
 export function lookupsJson(options) {
-  const given = typeof options.lookups === "string" ? JSON.parse(options.lookups) : options.lookups;
+  const given = parsed(options.lookups);
   const fields = {
     enabled_tag_keys: options.enabledKeys,
     cost_categories: options.costCategories?.map(({ namespace, id }) => ({ namespace, cost_category_id: id })),
@@ -18,6 +20,15 @@ export function lookupsJson(options) {
   };
   // JSON has no undefined: fields that were not given leave the file's alone.
   return JSON.stringify({ ...given, ...JSON.parse(JSON.stringify(fields)) });
+}
+
+function parsed(lookups) {
+  if (typeof lookups !== "string") return lookups;
+  try {
+    return JSON.parse(lookups);
+  } catch (error) {
+    throw new DaysumError({ code: "config", message: `lookups: ${error.message}` }, { cause: error });
+  }
 }
 
 /** Where no limit is given: far above what an honest month takes. */

@@ -1,8 +1,8 @@
 // Drives a run: the engine says which bytes it needs, this reads them.
 
-import { asDaysumError, DaysumError, isTrap } from "./errors.js";
+import { asDaysumError, DaysumError, isTrap, unreadable } from "./errors.js";
 import { lookupsJson, MEMORY_LIMIT, runOptionsJson } from "./lookups.js";
-import { openSource } from "./source.js";
+import { nameOf, openSource } from "./source.js";
 
 /** Others must get a turn, in a page above all. */
 const BREATH_MS = 16;
@@ -18,29 +18,40 @@ const READS = 4;
 export async function run(engine, inputs, options, purpose) {
   const { signal } = options;
   signal?.throwIfAborted();
-  const sources = await open(inputs, signal);
-  /** Files that ended an instance, by index: no later attempt reads them again. */
+  /** Files that ended an instance or whose bytes cannot be had, by index: no later attempt reads them again. */
   const refused = new Map();
+  const sources = await open(inputs, options, refused);
+  /** Days that `onDay` has heard of: a later attempt comes to them again. */
+  const told = new Set();
   for (;;) {
     let file;
     try {
-      return await engine.with((core) => attempt(core, sources, refused, options, purpose, (now) => (file = now)));
+      const core = await engine.fresh();
+      return await attempt(core, sources, { refused, told, at: (now) => (file = now) }, options, purpose);
     } catch (thrown) {
+      if (signal?.aborted) throw signal.reason;
+      if (thrown instanceof CallerError) throw thrown.thrown;
       const error = asDaysumError(thrown, sources[file]?.name);
-      if (!isTrap(thrown) || options.badFiles !== "hold" || file === undefined || refused.has(file)) throw error;
+      const isOfFile = file !== undefined && (isTrap(thrown) || thrown?.code === "source");
+      if (!isOfFile || options.badFiles !== "hold" || refused.has(file)) throw error;
       refused.set(file, error);
     }
   }
 }
 
-async function open(inputs, signal) {
+async function open(inputs, { signal, badFiles }, refused) {
   const list = isSingle(inputs) ? [inputs] : [...inputs];
   const sources = [];
   for (const [index, input] of list.entries()) {
+    const name = nameOf(input, index);
     try {
-      sources.push(await openSource(input, index, signal));
+      sources.push(await openSource(input, name, signal));
     } catch (thrown) {
-      throw asDaysumError(thrown, input?.name);
+      if (signal?.aborted) throw signal.reason;
+      const error = unreadable(thrown, name);
+      if (error.code !== "source" || badFiles !== "hold") throw error;
+      refused.set(index, error);
+      sources.push({ name, size: 0 });
     }
   }
   return sources;
@@ -51,7 +62,7 @@ function isSingle(inputs) {
 }
 
 /** One attempt with one instance. `at` hears which file is being read, for the case that it ends the instance. */
-async function attempt(core, sources, refused, options, purpose, at) {
+async function attempt(core, sources, { refused, told, at }, options, purpose) {
   const { signal, onProgress, onDay } = options;
   const run = new core.Run(lookupsJson(options), runOptionsJson(options, purpose));
   for (const { name, size, version } of sources) run.add(name, size, version);
@@ -73,20 +84,36 @@ async function attempt(core, sources, refused, options, purpose, at) {
     while (run.nextDay()) {
       const day = { ...JSON.parse(run.dayFacts()), arrow: run.dayRows() };
       days.push(day);
-      await onDay?.(day);
+      if (!told.has(day.day)) await call(onDay, day);
+      told.add(day.day);
     }
     if (await breath.taken()) {
       signal?.throwIfAborted();
-      onProgress?.({ rows: run.rows, totalRows: run.totalRows, bytesRead, file: sources[file]?.name });
+      await call(onProgress, { rows: run.rows, totalRows: run.totalRows, bytesRead, file: sources[file]?.name });
     }
   }
   signal?.throwIfAborted();
-  onProgress?.({ rows: run.rows, totalRows: run.totalRows, bytesRead, file: undefined });
+  await call(onProgress, { rows: run.rows, totalRows: run.totalRows, bytesRead, file: undefined });
   const report = { ...JSON.parse(run.report()), bytesRead, peakMemory: core.memory.buffer.byteLength };
   const state = purpose === "fold" ? run.state() : undefined;
   run.free();
   days.sort((a, b) => (a.day < b.day ? -1 : 1));
   return { days, report, state };
+}
+
+/** What a callback threw: the caller's own, and no fault of the file that is being read. */
+class CallerError {
+  constructor(thrown) {
+    this.thrown = thrown;
+  }
+}
+
+async function call(callback, value) {
+  try {
+    await callback?.(value);
+  } catch (thrown) {
+    throw new CallerError(thrown);
+  }
 }
 
 /** The bytes of each range in order, a few reads ahead. */
@@ -109,10 +136,7 @@ async function readRange(source, start, end, signal) {
   try {
     bytes = await source.read(start, end, signal);
   } catch (thrown) {
-    // A read that fails is no trap, whatever its class.
-    if (thrown instanceof DaysumError || signal?.aborted) throw signal?.aborted ? signal.reason : thrown;
-    const message = `${source.name}: cannot be read: ${thrown?.message ?? thrown}`;
-    throw new DaysumError({ code: "source", message, file: source.name }, { cause: thrown });
+    throw unreadable(thrown, source.name);
   }
   if (bytes.length === end - start) return bytes;
   const message = `${source.name}: ${bytes.length} bytes came for the range ${start} to ${end}: the file has changed`;

@@ -4,7 +4,7 @@
 //
 // Nothing here ever reads a large file whole.
 
-import { DaysumError } from "./errors.js";
+import { DaysumError, unreadable } from "./errors.js";
 
 /** A server that ignores `Range` sends everything: up to this size that is as good. */
 const WHOLE = 16 * 1024 * 1024;
@@ -13,14 +13,12 @@ const TAIL = 64 * 1024;
 
 /**
  * @param {import("./daysum.js").Input} input
- * @param {number} index
+ * @param {string} name
  * @param {AbortSignal} [signal]
  */
-export async function openSource(input, index, signal) {
-  const named = isNamed(input) ? input : { data: input };
-  const { data } = named;
-  const name = named.name ?? nameOf(data) ?? `file-${index + 1}.parquet`;
-  if (typeof data === "string" || data instanceof URL) return openUrl(String(data), named.name, signal);
+export async function openSource(input, name, signal) {
+  const data = dataOf(input);
+  if (isUrl(data)) return openUrl(String(data), name, signal);
   if (data instanceof ArrayBuffer) return ofBytes(name, new Uint8Array(data));
   if (ArrayBuffer.isView(data)) return ofBytes(name, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   if (typeof data?.size === "number" && typeof data.slice === "function") return ofSlices(name, data);
@@ -28,14 +26,27 @@ export async function openSource(input, index, signal) {
   throw new DaysumError({ code: "config", message, file: name });
 }
 
+/**
+ * The name of an input. A file chosen as part of a directory is named by its path: koku's paths tell month and source.
+ * @param {import("./daysum.js").Input} input
+ * @param {number} index
+ */
+export function nameOf(input, index) {
+  const data = dataOf(input);
+  const own = isUrl(data) ? nameOfUrl(String(data)) : data?.webkitRelativePath || data?.name;
+  return (isNamed(input) && input.name) || own || `file-${index + 1}.parquet`;
+}
+
+function dataOf(input) {
+  return isNamed(input) ? input.data : input;
+}
+
 function isNamed(input) {
   return input !== null && typeof input === "object" && "data" in input;
 }
 
-/** A file chosen as part of a directory is named by its path: koku's paths tell month and source. */
-function nameOf(data) {
-  if (typeof data !== "object" || data === null) return undefined;
-  return data.webkitRelativePath || data.name || undefined;
+function isUrl(data) {
+  return typeof data === "string" || data instanceof URL;
 }
 
 function ofBytes(name, bytes) {
@@ -52,34 +63,23 @@ function ofSlices(name, data) {
   return { name, size: data.size, version, read };
 }
 
-async function openUrl(url, name = nameOfUrl(url), signal) {
+async function openUrl(url, name, signal) {
   const response = await request(url, name, { Range: `bytes=-${TAIL}` }, signal);
-  const version = response.headers.get("etag") ?? response.headers.get("last-modified") ?? undefined;
-  if (response.status !== 206) {
-    const length = Number(response.headers.get("content-length") ?? Infinity);
-    if (length > WHOLE) {
-      await response.body?.cancel();
-      const message = `${name}: the server answers no ranges (bytes=…), and the file is too large to read whole`;
-      throw new DaysumError({ code: "source", message, file: name });
-    }
-    return { ...ofBytes(name, new Uint8Array(await response.arrayBuffer())), version };
-  }
+  const version = versionOf(response);
+  if (response.status !== 206) return { ...ofBytes(name, await whole(response, name)), version };
   const size = Number(response.headers.get("content-range")?.split("/")[1]);
   if (!Number.isSafeInteger(size)) {
     await response.body?.cancel();
-    const message = `${name}: the server does not say how large the file is; CORS must expose Content-Range`;
-    throw new DaysumError({ code: "source", message, file: name });
+    throw sourceError(name, "the server does not say how large the file is; CORS must expose Content-Range");
   }
   const tail = new Uint8Array(await response.arrayBuffer());
   const read = async (start, end, signal) => {
     const skipped = size - tail.length;
     if (start >= skipped) return tail.subarray(start - skipped, end - skipped);
     const part = await request(url, name, { Range: `bytes=${start}-${end - 1}` }, signal);
-    const etag = part.headers.get("etag") ?? part.headers.get("last-modified") ?? undefined;
-    if (part.status !== 206 || etag !== version) {
+    if (part.status !== 206 || versionOf(part) !== version) {
       await part.body?.cancel();
-      const message = `${name}: the file has changed while it was read`;
-      throw new DaysumError({ code: "source", message, file: name });
+      throw sourceError(name, "the file has changed while it was read");
     }
     return new Uint8Array(await part.arrayBuffer());
   };
@@ -87,15 +87,55 @@ async function openUrl(url, name = nameOfUrl(url), signal) {
 }
 
 async function request(url, name, headers, signal) {
-  const response = await fetch(url, { headers, signal });
+  const response = await fetch(url, { headers, signal }).catch((thrown) => {
+    throw unreadable(thrown, name);
+  });
   // 416: the file is shorter than the tail that was asked for, and empty.
   if (response.ok) return response;
   await response.body?.cancel();
-  const message = `${name}: the server answers ${response.status} ${response.statusText}`.trimEnd();
-  throw new DaysumError({ code: "source", message, file: name });
+  throw sourceError(name, `the server answers ${response.status} ${response.statusText}`.trimEnd());
+}
+
+function versionOf({ headers }) {
+  return headers.get("etag") ?? headers.get("last-modified") ?? undefined;
+}
+
+/** A body in one piece, unless it is too large: its length is not always told beforehand. */
+async function whole(response, name) {
+  const reader = response.body.getReader();
+  const parts = [];
+  let size = Number(response.headers.get("content-length") ?? 0);
+  for (let length = 0; size <= WHOLE; size = length) {
+    const { done, value } = await reader.read();
+    if (done) return joined(parts);
+    parts.push(value);
+    length += value.length;
+  }
+  await reader.cancel();
+  throw sourceError(name, "the server answers no ranges (bytes=…), and the file is too large to read whole");
+}
+
+/** @param {Uint8Array[]} parts */
+export function joined(parts) {
+  const all = new Uint8Array(parts.reduce((size, { length }) => size + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+function sourceError(file, why) {
+  return new DaysumError({ code: "source", message: `${file}: ${why}`, file });
 }
 
 function nameOfUrl(url) {
   const path = url.split(/[?#]/)[0];
-  return decodeURIComponent(path.slice(path.indexOf("//") < 0 ? 0 : path.indexOf("/", path.indexOf("//") + 2) + 1));
+  const name = path.slice(path.indexOf("//") < 0 ? 0 : path.indexOf("/", path.indexOf("//") + 2) + 1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // a percent sign that stands for itself
+  }
 }

@@ -29,10 +29,19 @@ async function collect(entry, files) {
   }
 }
 
-/** Parquet files, and the lookups file if one is among them. */
+/** Parquet files, and the lookups file if one is among them; other JSON, such as an operator's manifest, is not for us. */
 export async function sorted(files) {
   const parquet = files.filter(({ path }) => path.toLowerCase().endsWith(".parquet"));
-  const json = files.filter(({ path }) => path.toLowerCase().endsWith(".json"));
-  const lookups = json.find(({ path }) => path.endsWith("lookups.json")) ?? json[0];
-  return { parquet, lookups: lookups && JSON.parse(await lookups.data.text()) };
+  const named = (pattern) => files.find(({ path }) => pattern.test(path));
+  const lookups = named(/lookups\.json$/i) ?? named(/(^|\/)params\.json$/i);
+  return { parquet, lookups: lookups && (await json(lookups)) };
+}
+
+async function json({ path, data }) {
+  const text = await data.text();
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path}: ${error.message}`);
+  }
 }

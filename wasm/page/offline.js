@@ -7,6 +7,7 @@ const FILES = [
     (name) => `daysum/${name}`,
   ),
 ];
+const URLS = new Set(FILES.map((name) => new URL(name, location).href));
 
 addEventListener("install", (event) => {
   event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(FILES)).then(() => skipWaiting()));
@@ -14,17 +15,25 @@ addEventListener("install", (event) => {
 addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 
 addEventListener("fetch", (event) => {
-  if (event.request.method !== "GET" || new URL(event.request.url).origin !== location.origin) return;
-  event.respondWith(fetchOrKept(event.request));
+  const { origin, pathname } = new URL(event.request.url);
+  if (event.request.method !== "GET" || origin !== location.origin) return;
+  event.respondWith(fetchOrKept(event, origin + pathname.replace(/\/index\.html$/, "/")));
 });
 
-/** The network first, so that a new version is seen at once. */
-async function fetchOrKept(request) {
+/** The network first, so that a new version is seen at once, and is the one that is kept. */
+async function fetchOrKept(event, url) {
   try {
-    return await fetch(request);
+    const response = await fetch(event.request);
+    if (response.status === 200 && URLS.has(url)) event.waitUntil(keep(url, response.clone()));
+    return response;
   } catch (error) {
-    const kept = await caches.match(request, { ignoreSearch: true });
+    const kept = await caches.match(url);
     if (kept) return kept;
     throw error;
   }
+}
+
+async function keep(url, response) {
+  const cache = await caches.open(KEPT);
+  await cache.put(url, response);
 }

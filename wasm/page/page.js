@@ -6,52 +6,111 @@ import { drawReport } from "./report.js";
 import { Table } from "./table.js";
 
 const $ = (id) => document.getElementById(id);
-const worker = new Worker("worker.js", { type: "module" });
 const table = new Table($("table"), $("more"), $("filter"), $("day"));
 const UNITS = { cpu: "core-hours", memory: "GiB-hours" };
 const LARGEST = 12;
+const count = (value) => value.toLocaleString("en");
 
+let worker;
 let days = [];
+/** Choices of files so far, and which of them was the last to be read: answers to earlier ones may still come. */
+let [asked, job] = [0, 0];
+/** The quarter of the rows that was last announced. */
+let quarter = 0;
+
+function post(message) {
+  worker ??= startWorker();
+  worker.postMessage({ id: job, ...message });
+}
+
+/** With an address of its own, a worker would have a policy of its own. By way of a blob it has the page's. */
+function startWorker() {
+  const module = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
+  const started = new Worker(URL.createObjectURL(new Blob([module], { type: "text/javascript" })), { type: "module" });
+  started.addEventListener("message", ({ data }) => {
+    if (data.id === job || data.type === "encoded") answers[data.type](data);
+  });
+  started.addEventListener("error", (event) => {
+    // The next files start another one; the days are gone with this.
+    started.terminate();
+    worker = undefined;
+    $("downloads").hidden = true;
+    fail({ message: event.message || "The worker could not be started: reload the page." });
+  });
+  return started;
+}
 
 async function start(files) {
+  const number = ++asked;
   $("error").hidden = true;
-  $("result").hidden = true;
   try {
     const { parquet, lookups } = await sorted(await files);
     if (parquet.length === 0) throw new Error("There is no .parquet file among these.");
+    if (number < job) return; // a folder that took its time, and was overtaken
     const keys = $("keys").value.split(",").map((key) => key.trim()).filter(Boolean);
     const options = { lookups, start: $("start").value || undefined, end: $("end").value || undefined };
     if (keys.length > 0) options.enabledKeys = keys;
+    options.sourceUuid = $("source").value.trim() || undefined;
+    [job, quarter] = [number, 0];
+    $("result").hidden = true;
+    say(`Reading ${count(parquet.length)} files.`);
     progress({ rows: 0, totalRows: 0, bytesRead: 0, file: parquet[0].path });
-    worker.postMessage({ job: "summarize", files: parquet, options });
+    post({ job: "summarize", files: parquet, options });
   } catch (error) {
-    fail(error);
+    tell(error);
   }
 }
 
 const answers = {
   progress,
   first: (message) => show(message, true),
-  done: (message) => (show(message, false), ($("status").hidden = true)),
-  cancelled: () => ($("status").hidden = true),
+  done(message) {
+    show(message, false);
+    end(`Done: ${count(days.length)} days, ${count(message.report.rowsOut)} summary rows.`);
+  },
+  cancelled: stop,
   error: fail,
   encoded: save,
 };
-worker.addEventListener("message", ({ data }) => answers[data.type](data));
-worker.addEventListener("error", (event) => fail({ message: event.message || "The worker could not be started." }));
 
 function progress({ rows, totalRows, bytesRead, file }) {
   $("status").hidden = false;
   const bar = $("progress");
   if (totalRows > 0) bar.value = rows / totalRows;
   else bar.removeAttribute("value");
-  const count = (value) => value.toLocaleString("en");
   const told = totalRows > 0 ? `${count(rows)} of ${count(totalRows)} rows` : "Looking at the files";
   $("progress-text").textContent = `${told}, ${(bytesRead / 1e6).toFixed(1)} MB read${file ? `, ${file.split("/").at(-1)}` : ""}`;
+  const now = Math.floor((4 * rows) / Math.max(totalRows, 1));
+  if (now <= quarter || now === 4) return;
+  quarter = now; // never back: where a file is given up, the run begins again without it
+  say(`${25 * now} % of the rows are read.`);
 }
 
-function fail({ message }) {
+/** For those who do not see the page: now and then, not with every row. */
+function say(text) {
+  $("said").textContent = text;
+}
+
+/** The run is over, whichever way. */
+function end(text) {
+  say(text);
+  // The focus must not go with the button.
+  const isLost = [$("cancel"), document.body].includes(document.activeElement);
   $("status").hidden = true;
+  if (isLost) $($("result").hidden ? "drop-title" : "report-title").focus({ preventScroll: true });
+}
+
+function stop() {
+  $("first-look").textContent = "Stopped: only the first rows.";
+  end("Stopped.");
+}
+
+function fail(error) {
+  if (!$("status").hidden) stop();
+  tell(error);
+}
+
+function tell({ message }) {
   $("error").textContent = message;
   $("error").hidden = false;
 }
@@ -59,9 +118,11 @@ function fail({ message }) {
 function show(message, first) {
   days = message.days;
   drawReport(message.report);
+  $("first-look").textContent = "A first look at the first rows; the rest is being read.";
   $("first-look").hidden = !first;
-  $("downloads").hidden = first || days.length === 0;
+  $("downloads").hidden = first;
   $("result").hidden = false;
+  for (const id of ["charts", "namespaces"]) $(id).hidden = days.length === 0;
   table.show(days);
   draw();
 }
@@ -105,10 +166,10 @@ function draw() {
   drawNamespaces($("chart-namespaces"), largest, unit);
 }
 
-function save({ format, file }) {
+function save({ name, file }) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([file]));
-  link.download = `daysum-${days[0].day}-${days.at(-1).day}.${format}`;
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
@@ -128,13 +189,15 @@ addEventListener("drop", (event) => {
   drop.classList.remove("over");
   start(dropped(event.dataTransfer));
 });
-$("cancel").addEventListener("click", () => worker.postMessage({ job: "cancel" }));
+$("cancel").addEventListener("click", () => post({ job: "cancel" }));
 $("resource").addEventListener("change", draw);
 $("downloads").addEventListener("click", ({ target }) => {
-  if (target.dataset.format) worker.postMessage({ job: "encode", format: target.dataset.format });
+  if (target.dataset.format) post({ job: "encode", format: target.dataset.format });
 });
 let width = innerWidth;
 addEventListener("resize", () => innerWidth !== width && ((width = innerWidth), draw()));
 
+// The engine is fetched and compiled before there are files.
+worker = startWorker();
 // Where a browser offers it, the page opens again without a network.
 navigator.serviceWorker?.register("offline.js", { type: "module" }).catch(() => {});

@@ -49,6 +49,7 @@ function notes(report) {
   if (report.nodesWithoutRole > 0) {
     list.push([`${count(report.nodesWithoutRole)} node-days have no known role, so their unallocated rows have no namespace`]);
   }
+  list.push(...report.unknownLookups.map((name) => [`lookups: ${name} is not known and has no effect`]));
   const missing = new Set(report.files.flatMap(({ missingColumns }) => missingColumns));
   if (missing.size > 0) list.push([`columns are missing and read as empty: ${[...missing].join(", ")}`]);
   const held = report.daysHeld;

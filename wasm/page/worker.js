@@ -13,21 +13,23 @@ let running;
 encode([], "jsonl").catch(() => {});
 
 const jobs = {
-  async summarize({ files, options }) {
+  async summarize({ files, options }, tell) {
     running?.abort();
     running = new AbortController();
     const { signal } = running;
     const names = files.map((file) => ({ name: file.path, data: file.data }));
     const all = { ...options, badFiles: "hold", signal };
     const bytes = files.reduce((sum, { data }) => sum + data.size, 0);
+    const answer = async (type, summary) => tell({ type, report: summary.report, days: await overviews(summary) });
     if (bytes > SMALL_BYTES) await answer("first", await summarize(names, { ...all, rowLimit: FIRST_ROWS }));
-    const onProgress = (progress) => postMessage({ type: "progress", ...progress });
+    const onProgress = (progress) => tell({ type: "progress", ...progress });
     await answer("done", await summarize(names, { ...all, onProgress }));
   },
 
-  async encode({ format }) {
+  async encode({ format }, tell) {
+    const name = `daysum-${days[0].day}-${days.at(-1).day}.${format}`;
     const file = await encode(days, format);
-    postMessage({ type: "encoded", format, file }, [file.buffer]);
+    tell({ type: "encoded", name, file }, [file.buffer]);
   },
 
   cancel() {
@@ -35,18 +37,20 @@ const jobs = {
   },
 };
 
-async function answer(type, summary) {
+async function overviews(summary) {
   days = summary.days;
-  const overviews = [];
-  for (const { day, arrow } of days) overviews.push({ day, ...(await overview(arrow)) });
-  postMessage({ type, days: overviews, report: summary.report });
+  const all = [];
+  for (const { day, arrow } of days) all.push({ day, ...(await overview(arrow)) });
+  return all;
 }
 
 addEventListener("message", async ({ data }) => {
+  // Answers have their job's number: those of an earlier one may come late.
+  const tell = (message, moved) => postMessage({ id: data.id, ...message }, moved);
   try {
-    await jobs[data.job](data);
+    await jobs[data.job](data, tell);
   } catch (error) {
     const told = error.toJSON?.() ?? { code: error.name, message: error.message };
-    postMessage({ type: error.name === "AbortError" ? "cancelled" : "error", ...told });
+    tell({ type: error.name === "AbortError" ? "cancelled" : "error", ...told });
   }
 });

@@ -19,7 +19,7 @@ pub(crate) fn arrow_file(
     Ok(encoder.finish()?)
 }
 
-/// Writes days one after the other into one file.
+/// Writes days one after the other into one file, which leaves as it grows: a month of lines is too much for one piece.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Encoder(Option<Inner>);
@@ -41,8 +41,8 @@ impl Encoder {
         })))
     }
 
-    /// Adds the rows of a day, as an Arrow IPC file.
-    pub fn add(&mut self, arrow: Vec<u8>) -> Result<(), Told> {
+    /// Adds the rows of a day, as an Arrow IPC file; gives the next bytes of the file.
+    pub fn add(&mut self, arrow: Vec<u8>) -> Result<Vec<u8>, Told> {
         let inner = self.0.as_mut().ok_or_else(finished)?;
         for rows in batches(arrow)? {
             match inner {
@@ -50,10 +50,13 @@ impl Encoder {
                 Inner::Rows(encoder) => encoder.write(&rows)?,
             }
         }
-        Ok(())
+        Ok(match inner {
+            Inner::Parquet(_) => Vec::new(), // small, and all in one piece
+            Inner::Rows(encoder) => std::mem::take(encoder.get_mut()),
+        })
     }
 
-    /// The file.
+    /// The last bytes of the file.
     pub fn finish(&mut self) -> Result<Vec<u8>, Told> {
         Ok(match self.0.take().ok_or_else(finished)? {
             Inner::Parquet(file) => file.finish(),

@@ -1,9 +1,10 @@
 //! The files of a run, before any row is read: footers one after the other, then the plan.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use daysum_core::decode::{Footer, FooterDecoder, FooterStep, Layouts};
-use daysum_core::drive::{Plan, plan};
+use daysum_core::drive::{KeyFacts, Plan, plan};
 use daysum_core::port::ObjectMeta;
 use daysum_core::schema::FactKind;
 use daysum_core::{Day, Error, Location, Lookups, Result as CoreResult};
@@ -103,27 +104,47 @@ impl Files {
         }
     }
 
-    /// The days that the files' own statistics span, where the lookups name none.
-    pub(crate) fn fill_range(&self, lookups: &mut Lookups) -> Result<(), Told> {
-        if lookups.year.is_some() || (lookups.start_date.is_some() && lookups.end_date.is_some()) {
+    /// The source whose files these are, where the lookups name none: in koku's paths each has a folder of its own, and
+    /// several would be added up as one.
+    pub(crate) fn fill_source(&self, lookups: &mut Lookups) -> Result<(), Told> {
+        if !lookups.source_uuid.is_empty() {
             return Ok(());
         }
-        let (mut span, mut tables): (Option<(Day, Day)>, _) = (None, 0);
+        let sources: BTreeSet<String> = self.names().filter_map(|name| KeyFacts::of(name).source).collect();
+        if sources.len() > 1 {
+            let sources = Vec::from_iter(sources).join(", ");
+            return Err(Told::config(format!(
+                "the files are of several sources: {sources}; say which one is meant (source_uuid)"
+            )));
+        }
+        lookups.source_uuid = sources.into_iter().next().unwrap_or_default();
+        Ok(())
+    }
+
+    /// The days that the files' own statistics span, where the lookups name none. False where there is nothing to ask:
+    /// without a single readable file any range does, and each file says for itself what is wrong with it.
+    pub(crate) fn fill_range(&self, lookups: &mut Lookups) -> Result<bool, Told> {
+        if lookups.year.is_some() || (lookups.start_date.is_some() && lookups.end_date.is_some()) {
+            return Ok(true);
+        }
+        let mut span: Option<(Day, Day)> = None;
         for footer in self.found.iter().flatten() {
             let Some(kind) = footer.table().ok().and_then(|table| FactKind::of(table, footer.grain(), false))
             else {
                 continue;
             };
-            tables += 1;
-            for (first, last) in footer.row_groups(kind).into_iter().filter_map(|group| group.days) {
+            for group in footer.row_groups(kind).into_iter().filter(|group| group.rows > 0) {
+                // Rows of days that nobody asked for would be left out without a word.
+                let Some((first, last)) = group.days else {
+                    let at = Location::object(footer.object().clone()).row_group(group.index);
+                    let message = format!("{at} does not say which days it holds: give start and end");
+                    return Err(Told::config(message).at(&at));
+                };
                 span = Some(span.map_or((first, last), |span| (span.0.min(first), span.1.max(last))));
             }
         }
-        // Without a single readable file any range does: each file says for itself what is wrong with it.
-        let nothing = (tables == 0).then_some((Day(0), Day(0)));
-        let Some((first, last)) = span.or(nothing) else {
-            return Err(Told::config("the files do not say which days they hold: give start and end"));
-        };
+        let is_known = span.is_some();
+        let (first, last) = span.unwrap_or((Day(0), Day(0)));
         if last.0.saturating_sub(first.0) > MOST_DAYS {
             return Err(Told::config(format!(
                 "the files say that they span {first} to {last}: give start and end"
@@ -131,7 +152,7 @@ impl Files {
         }
         lookups.start_date.get_or_insert_with(|| first.to_string());
         lookups.end_date.get_or_insert_with(|| last.to_string());
-        Ok(())
+        Ok(is_known)
     }
 
     /// The first file that cannot be read, for runs that stop there.

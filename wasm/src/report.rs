@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daysum_core::drive::Plan;
 use daysum_core::schema::FactKind;
-use daysum_core::{Day, DaySummary, RowCounts};
+use daysum_core::{Day, DaySummary, Lookups, RowCounts};
 use serde::Serialize;
 
 use crate::error::Told;
@@ -26,8 +26,10 @@ pub(crate) struct Report {
     pub(crate) total_rows: u64,
     /// Whether the row limit ended the run before its end.
     pub(crate) first_look: bool,
-    /// The days that were asked for, or that the files say they hold.
+    /// The days that were asked for, or that the files say they hold; `None` where no file can be read.
     range: Option<(Day, Day)>,
+    /// Fields of the lookups that nobody knows: likely misspelled.
+    unknown_lookups: Vec<String>,
     days_held: BTreeSet<Day>,
     files: Vec<FileFacts>,
     quarantined: Vec<Quarantined>,
@@ -51,8 +53,8 @@ struct FileFacts {
 struct Quarantined {
     #[serde(flatten)]
     error: Told,
-    first_day: Day,
-    last_day: Day,
+    first_day: Option<Day>,
+    last_day: Option<Day>,
 }
 
 /// What is known of a finished day besides its rows.
@@ -78,8 +80,15 @@ impl DayFacts {
 }
 
 impl Report {
-    pub(crate) fn plan<'a>(&mut self, plan: &Plan, names: impl Iterator<Item = &'a str>, range: (Day, Day)) {
-        self.range = Some(range);
+    pub(crate) fn plan<'a>(
+        &mut self,
+        plan: &Plan,
+        names: impl Iterator<Item = &'a str>,
+        range: Option<(Day, Day)>,
+        lookups: &Lookups,
+    ) {
+        self.range = range;
+        self.unknown_lookups = lookups.unknown.keys().cloned().collect();
         let read: BTreeMap<_, _> = plan.objects.iter().map(|object| (&*object.meta.key, object)).collect();
         self.files = names
             .map(|name| {
@@ -96,11 +105,15 @@ impl Report {
             .collect();
     }
 
-    /// Something is left out, and `rows` of the input with it.
-    pub(crate) fn reject(&mut self, error: Told, days: (Day, Day), rows: u64) {
+    /// Something of these days is left out, and `rows` of the input with it.
+    pub(crate) fn reject(&mut self, error: Told, days: Option<(Day, Day)>, rows: u64) {
         self.rows_in += rows;
         self.rows_quarantined += rows;
-        self.quarantined.push(Quarantined { error, first_day: days.0, last_day: days.1 });
+        self.quarantined.push(Quarantined {
+            error,
+            first_day: days.map(|days| days.0),
+            last_day: days.map(|days| days.1),
+        });
     }
 
     pub(crate) fn hold<'a>(&mut self, days: impl IntoIterator<Item = &'a Day>) {

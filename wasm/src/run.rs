@@ -164,9 +164,11 @@ impl Session {
         {
             return Err(told);
         }
-        if self.options.purpose == Purpose::Summarize {
-            self.files.fill_range(&mut self.lookups)?;
-        }
+        self.files.fill_source(&mut self.lookups)?;
+        let has_days = match self.options.purpose {
+            Purpose::Summarize => self.files.fill_range(&mut self.lookups)?,
+            Purpose::Fold => true,
+        };
         let config = Arc::new(FoldConfig::new(&self.lookups, self.options.fold())?);
         let policy = Policy::new(&self.lookups, self.options.policy())?;
         let plan = self.files.plan(&self.lookups)?;
@@ -175,15 +177,15 @@ impl Session {
             if !self.options.holds() {
                 return Err(told);
             }
-            self.report.reject(told, bad.days.unwrap_or(config.range()), 0);
+            self.report.reject(told, bad.days.or(has_days.then(|| config.range())), 0);
         }
-        self.report.plan(&plan, self.files.names(), config.range());
+        self.report.plan(&plan, self.files.names(), has_days.then(|| config.range()), &self.lookups);
         let goal = match self.options.purpose {
             Purpose::Summarize => Goal::Days(Box::new(Schedule::new(plan, config.clone()))),
             Purpose::Fold => Goal::of_state(plan, &config),
         };
         self.report.total_rows = goal.rows();
-        if let Goal::Days(schedule) = &goal {
+        if let (Goal::Days(schedule), true) = (&goal, has_days) {
             self.report.hold(schedule.held());
         }
         self.work = Some(Work { config, policy, goal });
@@ -247,7 +249,7 @@ impl Session {
         };
         schedule.fail(&unit);
         self.report.hold(schedule.held());
-        self.report.reject(told, unit.days, unit.row_group.rows);
+        self.report.reject(told, Some(unit.days), unit.row_group.rows);
         Ok(())
     }
 
@@ -262,7 +264,7 @@ impl Session {
                 }
                 Err(error) if self.options.holds() => {
                     self.report.hold([&day]);
-                    self.report.reject(error.into(), (day, day), 0);
+                    self.report.reject(error.into(), Some((day, day)), 0);
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { createServer, request } from "node:http";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 
 import { parquetReadObjects } from "hyparquet";
 
@@ -153,6 +155,14 @@ test("no request leaves the origin, and none is possible", async (t) => {
   assert.ok(requests.some((url) => url.endsWith("/daysum/daysum.wasm")), "requests of the worker are seen");
   const foreign = requests.filter((url) => !url.startsWith(`${origin}/`) && !url.startsWith(`blob:${origin}/`));
   assert.deepEqual(foreign, []);
+  // Also not from the worker, which a policy of its own would let go wherever it likes.
+  let hits = 0;
+  const other = createServer((_, response) => ((hits += 1), response.end()));
+  await new Promise((resolve) => other.listen(0, "127.0.0.1", resolve));
+  t.after(() => other.closeAllConnections() ?? other.close());
+  const [worker] = page.workers();
+  const from = await worker.evaluate((url) => fetch(url, { mode: "no-cors" }).then(() => "allowed", () => "refused"), `http://127.0.0.1:${other.address().port}/`);
+  assert.deepEqual([from, hits], ["refused", 0]);
   const tried = await page.evaluate(async () => {
     const refused = (promise) => promise.then(() => "allowed", () => "refused");
     const image = new Promise((resolve, reject) => {
@@ -177,6 +187,95 @@ test("the page opens again without a network", async (t) => {
   assert.ok((await page.locator("#table tbody tr").count()) > 0);
 });
 
+/** A copy of the page that a test may change. */
+function ownPage(name) {
+  const path = join(scratch, name);
+  cpSync(new URL("../dist/page", import.meta.url), path, { recursive: true });
+  return { path, root: pathToFileURL(`${path}/`) };
+}
+
+test("without a network it is the version that was seen last, under its longer address too", async (t) => {
+  const { path, root } = ownPage("versions");
+  const { page, context, server, origin } = await openPage(t, { root });
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+  const index = join(path, "index.html");
+  writeFileSync(index, readFileSync(index, "utf8").replace("<h1>daysum</h1>", "<h1>the next version</h1>"));
+  await page.reload();
+  await page.waitForFunction(async () => (await (await caches.match("./")).text()).includes("the next version"));
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await context.setOffline(true);
+  for (const address of [`${origin}/`, `${origin}/index.html`]) {
+    await page.goto(address);
+    assert.equal(await page.locator("h1").textContent(), "the next version", address);
+  }
+});
+
+test("a part that could not be loaded is told, and the next files try again", async (t) => {
+  for (const [name, message] of [["worker.js", /worker could not be started/], ["daysum/daysum.wasm", /^the engine could not be loaded: /]]) {
+    const { path, root } = ownPage(`without ${basename(name)}`);
+    const part = readFileSync(join(path, name));
+    rmSync(join(path, name));
+    const { page } = await openPage(t, { root });
+    for (const round of [1, 2]) {
+      await page.setInputFiles("#folder", folder(golden("edge-15-node-roles")));
+      await page.locator("#error:not([hidden])").waitFor();
+      assert.match(await page.locator("#error").textContent(), message, `${name}, ${round}`);
+      await page.locator("#status").waitFor({ state: "hidden" });
+    }
+    writeFileSync(join(path, name), part);
+    await page.setInputFiles("#folder", folder(golden("edge-15-node-roles")));
+    await finished(page);
+    assert.ok((await page.locator("#table tbody tr").count()) > 0);
+  }
+});
+
+test("the page's server says 404 to what is no path, and goes on", async (t) => {
+  const { page, origin, server } = await openPage(t);
+  const { port } = server.address();
+  const status = await new Promise((resolve, reject) => request({ port, host: "127.0.0.1", path: "//" }, (answer) => resolve(answer.resume().statusCode)).on("error", reject).end());
+  assert.equal(status, 404);
+  assert.equal((await page.goto(`${origin}/`)).status(), 200);
+});
+
+test("lookups are named where they are broken or unknown, and other JSON is left alone", async (t) => {
+  const { page } = await openPage(t);
+  const one = folder(golden("edge-15-node-roles"));
+  const lookups = join(one, "lookups.json");
+  const good = readFileSync(lookups, "utf8");
+  const choose = async () => (await page.setInputFiles("#folder", one), finished(page));
+  rmSync(lookups);
+  writeFileSync(join(one, "manifest.json"), '{ "version": "a build of the operator", "start": 1 }');
+  await choose();
+  writeFileSync(lookups, JSON.stringify({ ...JSON.parse(good), enabled_tags: ["app"] }));
+  await choose();
+  assert.match(await page.locator("#notes").textContent(), /lookups: enabled_tags is not known and has no effect/);
+  writeFileSync(lookups, "{");
+  await assert.rejects(choose(), /edge-15-node-roles\/lookups\.json: /);
+  // It was not accepted, so what was there before still is.
+  assert.equal(await page.locator("#result").isVisible(), true);
+});
+
+test("files of several sources: the one that is named is read", async (t) => {
+  const { page } = await openPage(t);
+  const both = join(scratch, "sources");
+  for (const { name, data } of golden("edge-15-node-roles").files) {
+    for (const source of ["a", "b"]) {
+      const path = join(both, name.replace(/source=[^/]*/, `source=${source}`));
+      mkdirSync(join(path, ".."), { recursive: true });
+      writeFileSync(path, data);
+    }
+  }
+  await page.setInputFiles("#folder", both);
+  await assert.rejects(finished(page), /of several sources: a, b/);
+  await page.locator("summary", { hasText: "Options" }).click();
+  await page.fill("#source", "b");
+  await page.setInputFiles("#folder", both);
+  await finished(page);
+  assert.ok((await page.locator("#table tbody tr").count()) > 0);
+});
+
 test("tables sort and filter, charts change, by keyboard too", async (t) => {
   const { page } = await openPage(t);
   await page.setInputFiles("#folder", folder(golden("gen-small")));
@@ -197,12 +296,16 @@ test("tables sort and filter, charts change, by keyboard too", async (t) => {
 
 test("a damaged file is named, holds back its days, and the next files work", async (t) => {
   const { page } = await openPage(t);
+  await page.setInputFiles("#folder", folder(golden("gen-small")));
+  await finished(page);
   const path = join(scratch, "damaged.parquet");
   const pods = golden("gen-small").files.find(({ name }) => name.includes("pod_usage"));
   writeFileSync(path, pods.data.subarray(0, pods.data.length - 20));
   await page.setInputFiles("#files", path);
   await finished(page);
   assert.match(await page.locator("#notes").textContent(), /damaged\.parquet: unreadable Parquet/);
+  assert.doesNotMatch(await page.locator("#notes").textContent(), /1970/);
+  for (const id of ["charts", "namespaces"]) assert.equal(await page.locator(`#${id}`).isVisible(), false, "nothing of the files before");
   await page.setInputFiles("#folder", folder(golden("edge-15-node-roles")));
   await finished(page);
   assert.ok((await page.locator("#table tbody tr").count()) > 0);
@@ -216,6 +319,9 @@ test("columns that a file lacks are told beside the report", async (t) => {
   await page.setInputFiles("#files", complete);
   await finished(page);
   assert.doesNotMatch(await page.locator("#notes").textContent(), /columns are missing/);
+  await page.locator("summary", { hasText: "Options" }).click();
+  await page.fill("#start", "2025-11-01"); // the labels do not tell
+  await page.fill("#end", "2025-11-02");
   await page.setInputFiles("#files", [...complete, path]);
   await finished(page);
   assert.match(await page.locator("#notes").textContent(), /columns are missing and read as empty: node/);
@@ -226,14 +332,28 @@ test("a generated month: first look, progress, cancel", async (t) => {
   const month = join(scratch, "month");
   mkdirSync(month);
   native("generate", "--output", month, "--rows", "300k");
+  await page.evaluate(() => {
+    globalThis.said = [];
+    const said = document.getElementById("said");
+    new MutationObserver(() => globalThis.said.push(said.textContent)).observe(said, { childList: true });
+  });
+  // The second choice ends the first run, of which nothing is told any more.
+  await page.setInputFiles("#folder", month);
   await page.setInputFiles("#folder", month);
   await page.locator("#first-look:not([hidden])").waitFor();
   await finished(page);
   assert.equal(await page.locator("#first-look").isHidden(), true);
   assert.equal(await page.locator("#day option").count(), 31);
+  const said = await page.evaluate(() => globalThis.said);
+  assert.match(said.join("\n"), /^Reading \d+ files\.\nReading \d+ files\.(\n\d\d % of the rows are read\.){1,3}\nDone: 30 days, [\d,]+ summary rows\.$/);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "report-title");
   await page.setInputFiles("#folder", month);
+  await page.locator("#first-look:not([hidden])").waitFor();
+  assert.match(await page.locator("#first-look").textContent(), /being read/);
   await page.click("#cancel");
   await page.locator("#status").waitFor({ state: "hidden" });
+  assert.equal(await page.locator("#first-look").textContent(), "Stopped: only the first rows.");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "report-title");
   assert.deepEqual(problems, []);
 });
 

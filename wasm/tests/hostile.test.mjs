@@ -272,3 +272,13 @@ test("a trap ends one file, not its neighbours: their days are finished without 
   assert.deepEqual(report.daysHeld, ["2025-10-31"]);
   assertSameBytes("the others", expected, bytesOf(days));
 });
+
+test("a day that was told before a trap is not told again", async () => {
+  const name = `openshift_node_labels_line_items/source=${lookups.source_uuid}/year=2025/month=12/bad.parquet`;
+  const bad = { name, data: zeros({ rows: 10, held: 80, told: 2 ** 31 - 1 }) };
+  const told = [];
+  const options = { lookups, memoryLimit: 2 ** 32, badFiles: "hold", end: "2025-12-01", onDay: ({ day }) => told.push(day) };
+  const { days, report } = await summarize([bad, ...month.files], options);
+  assert.deepEqual(report.quarantined.map(({ code, file }) => [code, file]), [["trap", name]]);
+  assert.deepEqual(told, days.map(({ day }) => day));
+});

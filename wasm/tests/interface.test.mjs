@@ -1,13 +1,15 @@
 // What the interface promises besides numbers: sources, progress, cancelling, first looks, states.
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, mkdtempSync, openAsBlob, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, openAsBlob, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { pipeline } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { DaysumError, encode, fold, overview, rows, summarize } from "daysum";
 
+import { daysum } from "../dist/nodejs/daysum.js";
 import { assertSameBytes } from "./lib/compare.mjs";
 import { daysIn, filesBelow, golden, native, nativeDays } from "./lib/goldens.mjs";
 import { repeated, tail, take } from "./lib/parquet.mjs";
@@ -69,6 +71,35 @@ test("options stand in for the lookups file, and the files for the dates", async
   assert.deepEqual(one.days.map(({ day }) => day), [days[1].day]);
 });
 
+test("a file that does not tell its days asks for them, whatever others tell", async () => {
+  const files = [...month.files, { name: "labels", data: repeated(3, "{}") }];
+  const error = await summarize(files, { badFiles: "hold" }).catch((error) => error);
+  assert.deepEqual([error.code, error.file, error.rowGroup], ["config", "labels", 0], String(error));
+  const { report } = await summarize(files, { start: "2025-11-01", end: "2025-11-02" });
+  assert.equal(report.files.find(({ name }) => name === "labels").rows, 3);
+});
+
+test("the source is told by the paths, and asked for where they name several", async () => {
+  const of = (source) => month.files.map(({ name, data }) => ({ name: name.replace(/source=[^/]*/, `source=${source}`), data }));
+  const sources = async (files, options) => [...new Set((await rows((await summarize(files, options)).days)).map((row) => row.source_uuid))];
+  assert.deepEqual(await sources(of("a")), ["a"]);
+  assert.deepEqual(await sources([...of("a"), ...of("b")], { sourceUuid: "b" }), ["b"]);
+  const error = await summarize([...of("a"), ...of("b")], { badFiles: "hold" }).catch((error) => error);
+  assert.equal(error.code, "config");
+  assert.match(error.message, /several sources: a, b;/);
+});
+
+test("fields of the lookups that nobody knows are told", async () => {
+  const { report } = await summarize(month.files, { lookups: { enabled_tags: ["app"] } });
+  assert.deepEqual(report.unknownLookups, ["enabled_tags"]);
+});
+
+test("lookups that are no JSON are an error of theirs", async () => {
+  const error = await summarize(month.files, { lookups: "{", badFiles: "hold" }).catch((error) => error);
+  assert.equal(error.code, "config");
+  assert.match(error.message, /^lookups: /);
+});
+
 test("a file is read by ranges over HTTP, and a server that knows none is told apart", async (t) => {
   const asked = [];
   const server = createServer((request, response) => {
@@ -78,6 +109,8 @@ test("a file is read by ranges over HTTP, and a server that knows none is told a
       response.writeHead(200, { "content-length": 1e9 });
       return response.write("PAR1");
     }
+    if (request.url.startsWith("/endless/")) return pipeline(endless, response, () => {});
+    if (request.url.startsWith("/unmeasured/")) return response.writeHead(200).end(file.data);
     const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range);
     const start = from === "" ? Math.max(file.data.length - Number(to), 0) : Number(from);
     const end = from === "" ? file.data.length : Number(to) + 1;
@@ -97,7 +130,11 @@ test("a file is read by ranges over HTTP, and a server that knows none is told a
   assertSameBytes("URLs", expected, bytesOf((await summarize(urls, { lookups })).days));
   assert.ok(asked.length >= month.files.length);
 
+  const { days } = await summarize(month.files.map(({ name }) => `${base}/unmeasured/${name}`), { lookups });
+  assertSameBytes("of a length that is not told", expected, bytesOf(days));
+
   const code = async (url) => (await summarize([url]).catch((error) => error)).code;
+  assert.equal(await code(`${base}/endless/${large.name}`), "source");
   assert.equal(await code(`${base}/whole/${large.name}`), "source");
   assert.equal(await code(`${base}/absent`), "source");
   asked.length = 0;
@@ -106,6 +143,10 @@ test("a file is read by ranges over HTTP, and a server that knows none is told a
   assert.ok(Math.max(...asked) < large.data.length, "none is the whole file");
   assert.equal(await code(`${base}/changing/${large.name}`), "source");
 });
+
+function* endless() {
+  for (;;) yield Buffer.alloc(2 ** 20);
+}
 
 test("only ranges are read, and near ones together", async () => {
   let reads = 0;
@@ -216,6 +257,24 @@ test("a row limit gives a first look, and says so", async () => {
   assert.equal((await summarize(month.files, { lookups, rowLimit: 1e9 })).report.firstLook, false);
 });
 
+test("memory is that of the run itself, whatever ran before", async () => {
+  const { report: larger } = await summarize(large);
+  const memoryLimit = larger.peakMemory - 1;
+  const { report } = await summarize(month.files, { lookups, memoryLimit });
+  assert.ok(report.peakMemory <= memoryLimit, `${report.peakMemory} bytes`);
+});
+
+test("an engine that cannot be loaded is an error of its own, and the next call tries again", async () => {
+  const load = async () => WebAssembly.compile(readFileSync(new URL("../dist/nodejs/daysum.wasm", import.meta.url)));
+  const loads = [async () => { throw new Error("404 Not Found") }, async () => WebAssembly.compile(Buffer.from("<html>")), load];
+  const own = daysum(() => loads.shift()());
+  for (const call of [() => own.summarize(month.files, { lookups, badFiles: "hold" }), () => own.encode([], "csv")]) {
+    const error = await call().catch((error) => error);
+    assert.deepEqual([error.name, error.code, error.file], ["DaysumError", "engine", undefined], String(error));
+  }
+  assertSameBytes("afterwards", expected, bytesOf((await own.summarize(month.files, { lookups })).days));
+});
+
 test("a memory limit ends the run with its code", async () => {
   const error = await summarize(month.files, { lookups, memoryLimit: 1000 }).catch((error) => error);
   assert.ok(error instanceof DaysumError);
@@ -232,6 +291,54 @@ test("a bad file holds back its days, the others are there", async () => {
   assert.equal(report.quarantined[0].file, bad.name);
   assert.ok(report.daysHeld.length > 0 && days.length > 0);
   assert.ok(days.every(({ day }) => !report.daysHeld.includes(day)));
+});
+
+test("a file whose bytes cannot be had is held back like a damaged one", async (t) => {
+  const path = join(scratch, "gone.parquet");
+  writeFileSync(path, large.data);
+  const gone = { name: "gone.parquet", data: await openAsBlob(path) };
+  rmSync(path);
+  let reads = 0;
+  const slice = (start, end) => (++reads > 2 ? Promise.reject(new RangeError("the disk is out")) : large.data.slice(start, end));
+  const halfway = { name: "halfway.parquet", size: large.data.length, slice };
+  const server = createServer((_, response) => response.writeHead(503).end());
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.closeAllConnections() ?? server.close());
+  const unavailable = `http://127.0.0.1:${server.address().port}/unavailable.parquet`;
+  const nowhere = "http://127.0.0.1:1/nowhere.parquet";
+  const bad = { "gone.parquet": gone, "halfway.parquet": halfway, "unavailable.parquet": unavailable, "nowhere.parquet": nowhere };
+  const pods = month.files.filter(({ name }) => name.includes("pod_usage"));
+  for (const [name, file] of Object.entries(bad)) {
+    reads = 0;
+    const error = await summarize([file, ...pods], { start: "2025-11-01", end: "2025-11-02" }).catch((error) => error);
+    assert.deepEqual([error.code, error.file], ["source", name], String(error));
+  }
+  reads = 0;
+  const told = [];
+  const { report } = await summarize([...Object.values(bad), ...pods], { badFiles: "hold", onDay: ({ day }) => told.push(day) });
+  const quarantined = report.quarantined.map(({ code, file }) => [code, file]);
+  assert.deepEqual(quarantined.sort(), Object.keys(bad).map((name) => ["source", name]).sort());
+  assert.deepEqual([told, report.daysHeld], [[], ["2025-11-01", "2025-11-02"]]);
+});
+
+test("where no file can be read, no days are told", async () => {
+  const { days, report } = await summarize({ name: "noise", data: new Uint8Array(100) }, { badFiles: "hold" });
+  assert.deepEqual([days, report.range, report.daysHeld], [[], null, []]);
+  assert.deepEqual(report.quarantined.map(({ file, firstDay, lastDay }) => [file, firstDay, lastDay]), [["noise", null, null]]);
+});
+
+test("what a callback throws comes back as it is, and no file is held back for it", async () => {
+  for (const thrown of [new RangeError("mine"), new DOMException("mine", "AbortError"), "mine"]) {
+    for (const callback of ["onDay", "onProgress"]) {
+      const throwing = () => { throw thrown };
+      const options = { lookups, badFiles: "hold", [callback]: throwing };
+      assert.equal(await summarize(month.files, options).catch((error) => error), thrown, `${callback}: ${thrown}`);
+    }
+  }
+  const reason = new RangeError("enough");
+  const controller = new AbortController();
+  const aborted = summarize(month.files, { lookups, badFiles: "hold", signal: controller.signal, onDay: () => controller.abort(reason) });
+  assert.equal(await aborted.catch((error) => error), reason);
 });
 
 test("columns that a file lacks are named", async () => {
@@ -265,6 +372,27 @@ test("daysum merge takes what was folded here", async () => {
   assertSameBytes("merged natively", expected, daysIn(output));
   const holding = await fold(month.files, { lookups, badFiles: "hold" }).catch((error) => error);
   assert.equal(holding.code, "config");
+});
+
+test("a file of lines leaves the engine as it grows", async (t) => {
+  const { Instance } = WebAssembly;
+  let memory;
+  WebAssembly.Instance = function (...args) {
+    const instance = new Instance(...args);
+    memory = instance.exports.memory;
+    return instance;
+  };
+  t.after(() => (WebAssembly.Instance = Instance));
+  const own = daysum(async () => WebAssembly.compile(readFileSync(new URL("../dist/nodejs/daysum.wasm", import.meta.url))));
+  const { days } = await own.summarize(month.files, { lookups });
+  for (const format of ["csv", "jsonl"]) {
+    const one = await own.encode(days, format);
+    const times = Math.ceil((32 * 2 ** 20) / one.length);
+    const many = await own.encode(Array(times).fill(days).flat(), format);
+    assert.ok(many.length > 28 * 2 ** 20, `${format}: ${many.length} bytes`);
+    assert.ok(Buffer.compare(one, many.subarray(0, one.length)) === 0);
+    assert.ok(memory.buffer.byteLength < 16 * 2 ** 20, `${format}: ${memory.buffer.byteLength} bytes of memory`);
+  }
 });
 
 test("days become CSV, JSON and sums by namespace", async () => {

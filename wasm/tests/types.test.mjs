@@ -19,6 +19,13 @@ const ways = {
   ],
 };
 
+test("what npm publishes has its licence", () => {
+  const { status, stdout } = spawnSync("npm", ["pack", "--dry-run", "--json", "--offline"], { cwd: wasm, encoding: "utf8" });
+  assert.equal(status, 0);
+  const paths = JSON.parse(stdout)[0].files.map(({ path }) => path);
+  assert.ok(paths.includes("LICENSE") && paths.includes("dist/web/index.js"), paths.join("\n"));
+});
+
 for (const [way, flags] of Object.entries(ways)) {
   test(`${way}: a consumer compiles, wrong uses do not`, (t) => {
     const project = mkdtempSync(join(tmpdir(), "daysum-"));

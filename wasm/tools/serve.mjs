@@ -16,10 +16,10 @@ const TYPES = {
 /** @returns {Promise<import("node:http").Server>} listening on this machine only */
 export function serve(port, root = page) {
   const server = createServer(async (request, response) => {
-    const path = new URL(request.url, "http://localhost").pathname;
-    // URL has resolved every `..`; what is left starts below the root.
-    const file = new URL(`.${path.endsWith("/") ? `${path}index.html` : path}`, root);
     try {
+      const path = new URL(request.url, "http://localhost").pathname;
+      // URL has resolved every `..`; what is left starts below the root.
+      const file = new URL(`.${path.endsWith("/") ? `${path}index.html` : path}`, root);
       const bytes = await readFile(file);
       const headers = { "content-type": TYPES[extname(file.pathname)] ?? "application/octet-stream" };
       response.writeHead(200, { ...headers, "x-content-type-options": "nosniff", "cache-control": "no-cache" });

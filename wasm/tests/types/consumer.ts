@@ -112,10 +112,12 @@ export async function uses() {
   const glance: Overview = await overview(day.arrow);
   const { rowsFiltered: filtered, files, quarantined, range } = report;
   same<(typeof files)[number]["kind"], Kind | null>();
-  same<typeof range, [string, string]>();
+  same<typeof range, [string, string] | null>();
   const held: ErrorFacts[] = quarantined;
+  same<(typeof quarantined)[number]["firstDay"], string | null>();
+  same<Labels[string], string | null>();
   const texts: string[] = [
-    ...[day.day, row.usage_start, quarantined[0].firstDay],
+    ...[day.day, row.usage_start, ...report.unknownLookups],
     ...[...report.daysHeld, ...held.map(({ message }) => message), ...files[0].missingColumns],
   ];
   const numbers: number[] = [
@@ -132,7 +134,7 @@ export function told(error: unknown): ErrorCode | undefined {
   if (!(error instanceof DaysumError)) return undefined;
   const { code, file, rowGroup, row, column, message }: Error & ErrorFacts = error;
   same<typeof error.row, number | undefined>();
-  return [file, rowGroup, row, column, message].length > 0 && code === "trap" ? "memory" : error.code;
+  return [file, rowGroup, row, column, message].length > 0 && code === "trap" ? "engine" : error.code;
 }
 
 export async function refused(day: Day, row: Row, report: Report, error: DaysumError) {
