@@ -65,7 +65,7 @@ impl Scene {
         let mut schedule = self.schedule();
         let mut days = BTreeMap::new();
         while let Some(unit) = schedule.next_unit() {
-            let whole = schedule.complete(&[unit.clone()], self.fold(&unit)).expect("its state");
+            let whole = schedule.complete(std::slice::from_ref(&unit), self.fold(&unit)).expect("its state");
             days.extend(whole.into_iter().map(|(day, state)| (day, self.rows(day, state))));
         }
         assert!(days.len() > 1 && days.values().all(|rows| rows.num_rows() > 50));
