@@ -11,7 +11,8 @@
 //! - [`port`] says what a source, a sink and a state store promise.
 //!
 //! [`drive::summarise`] does all of it on one task of any executor. Across threads, or machines, each part is folded
-//! by itself and the parts are merged, in any order and to the same last bit:
+//! by itself and the parts are merged, in any order and to the same last bit. All parts are of one plan, because which
+//! files are there decides how the others are read (SPEC 1.7); parts that were planned apart refuse to merge:
 //!
 //! ```
 //! use std::sync::Arc;
