@@ -105,6 +105,10 @@ impl Coverage {
 pub(crate) struct Purposes(BTreeSet<(Option<Day>, FactKind)>);
 
 impl Purposes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn insert(&mut self, kind: FactKind, partition: Option<Month>) -> Result<()> {
         let month = partition.map(Month::first);
         for other in kind.excludes() {

@@ -50,7 +50,8 @@ pub(super) const STREAMS: usize = 6;
 struct Header {
     config: Told,
     coverage: Coverage,
-    #[serde(default)] // states of older builds do not tell
+    /// States of older builds do not tell.
+    #[serde(default, skip_serializing_if = "Purposes::is_empty")]
     purposes: Purposes,
     counts: RowCounts,
     days: BTreeMap<Day, [u64; STREAMS]>,
