@@ -309,6 +309,7 @@ fn a_folder_asks_for_the_columns_of_its_rows_and_keeps_nothing_of_what_failed() 
 #[test]
 fn lookups_that_say_nothing_are_an_empty_file() {
     assert_eq!(Lookups::default(), Lookups::from_json(b"{}").expect("an object"));
+    assert!(Lookups::default().storage_exists, "as in most clusters");
 }
 
 #[test]
