@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep};
@@ -73,24 +73,27 @@ impl Scene {
     }
 }
 
-/// A disk that is full for once.
+/// A disk that is full for once: after so many things were kept.
 #[derive(Debug)]
 struct FullOnce {
-    after: AtomicBool,
+    after: AtomicUsize,
 }
 
 impl SpillStore for FullOnce {
     fn keep(&self, blocks: &mut dyn Iterator<Item = Result<Vec<u8>>>) -> Result<Arc<dyn ReadAt>> {
-        if self.after.swap(true, Ordering::Relaxed) {
+        if self.after.fetch_sub(1, Ordering::Relaxed) != 0 {
             return MemorySpill.keep(blocks);
         }
         Err(Error::port("spill", "write", false, "no space left on device"))
     }
 }
 
-fn full_once() -> Spill {
-    Spill { bytes: 0, store: Arc::new(FullOnce { after: AtomicBool::new(false) }) }
+fn full_once(after: usize) -> Spill {
+    Spill { bytes: 0, store: Arc::new(FullOnce { after: AtomicUsize::new(after) }) }
 }
+
+/// What a day keeps, one after the other: usage, mounts, the rest.
+const KEPT: usize = 3;
 
 #[test]
 fn a_day_that_cannot_be_spilled_is_held_as_before() {
@@ -101,8 +104,11 @@ fn a_day_that_cannot_be_spilled_is_held_as_before() {
         all.merge(scene.fold(unit)).expect("one plan");
     }
     for (day, mut state) in all.take_days() {
-        assert_eq!(state.spill(&full_once()).expect_err("a full disk").code(), "port");
-        assert_eq!(scene.rows(day, state), right[&day]);
+        for after in 0..KEPT {
+            assert_eq!(state.spill(&full_once(after)).expect_err("a full disk").code(), "port");
+            assert_eq!(scene.rows(day, state.clone()), right[&day]);
+        }
+        state.spill(&full_once(KEPT)).expect("there is nothing more to keep");
     }
 }
 
@@ -111,7 +117,7 @@ fn a_unit_that_cannot_be_spilled_holds_back_its_days_and_no_other() {
     let scene = Scene::new();
     let right = scene.right();
     let mut schedule = scene.schedule();
-    schedule.spill_beyond(Some(full_once()));
+    schedule.spill_beyond(Some(full_once(0)));
     let (mut published, mut failed) = (BTreeMap::new(), 0);
     while let Some(unit) = schedule.next_unit() {
         match schedule.complete(std::slice::from_ref(&unit), scene.fold(&unit)) {

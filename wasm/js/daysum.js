@@ -31,7 +31,7 @@ export function daysum(load) {
 
   const encode = (days, format) => guarded((core) => joined([...parts(core, days, format)]));
 
-  const rows = (days) => guarded((core) => [...parts(core, days, "jsonl")].flatMap((part) => [...parsed(part)]));
+  const rows = (days) => guarded((core) => [...parsed(parts(core, days, "jsonl"))]);
 
   const overview = (day) => guarded((core) => JSON.parse(core.overview(day.arrow ?? day)));
 
@@ -47,10 +47,12 @@ function* parts(core, days, format) {
 }
 
 /** The values of whole lines, one by one: a string of them all may be longer than strings can be. */
-function* parsed(lines) {
+function* parsed(parts) {
   const decoder = new TextDecoder();
-  for (let at = 0, end; at < lines.length; at = end + 1) {
-    end = lines.indexOf(10, at); // every line ends with it
-    yield JSON.parse(decoder.decode(lines.subarray(at, end)));
+  for (const lines of parts) {
+    for (let at = 0, end; at < lines.length; at = end + 1) {
+      end = lines.indexOf(10, at); // every line ends with it
+      yield JSON.parse(decoder.decode(lines.subarray(at, end)));
+    }
   }
 }

@@ -171,15 +171,16 @@ impl Session {
         };
         let config = Arc::new(FoldConfig::new(&self.lookups, self.options.fold())?);
         let policy = Policy::new(&self.lookups, self.options.policy())?;
+        let range = has_days.then(|| config.range());
         let plan = self.files.plan(&self.lookups)?;
         for bad in &plan.unreadable {
             let told = self.files.told(&bad.meta.key, &bad.error);
             if !self.options.holds() {
                 return Err(told);
             }
-            self.report.reject(told, bad.days.or(has_days.then(|| config.range())), 0);
+            self.report.reject(told, bad.days.or(range), 0);
         }
-        self.report.plan(&plan, self.files.names(), has_days.then(|| config.range()), &self.lookups);
+        self.report.plan(&plan, self.files.names(), range, &self.lookups);
         let goal = match self.options.purpose {
             Purpose::Summarize => Goal::Days(Box::new(Schedule::new(plan, config.clone()))),
             Purpose::Fold => Goal::of_state(plan, &config),

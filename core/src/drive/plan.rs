@@ -142,7 +142,7 @@ impl Plan {
 /// Tables of koku that are not part of the daily summary.
 const OTHER_TABLES: &[&str] = &["vm_usage", "gpu_usage"];
 
-/// By its folder, or by its name where the folder says nothing: a prefix above can be called anything.
+/// By a folder whose name begins so, with or without `openshift_`, or by the file's: words within a prefix say nothing.
 pub(super) fn is_of_other_table(key: &str) -> bool {
     let (folders, name) = key.rsplit_once('/').unwrap_or(("", key));
     let of_folder = |folder: &str| {

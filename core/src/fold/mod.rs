@@ -178,7 +178,6 @@ impl ChunkFolder {
     }
 
     fn fold(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.kind.check(&self.at.object, batch.schema_ref())?;
         let view = FactView::bind(self.kind, &self.at, batch)?;
         let (folder, rows) = (&mut self.folder, batch.num_rows());
         folder.counts.rows_in += rows as u64;

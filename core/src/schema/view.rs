@@ -159,8 +159,9 @@ pub struct LabelsView {
 }
 
 impl FactView {
-    /// Binds a batch that was read with the columns of `kind`.
+    /// Binds a batch that was read with the columns of `kind`; refuses one that [`FactKind::check`] refuses.
     pub fn bind(kind: FactKind, at: &Location, batch: &RecordBatch) -> Result<Self> {
+        kind.check(&at.object, batch.schema_ref())?;
         let columns = Columns { at, batch, kind };
         Ok(match kind {
             FactKind::PodDaily | FactKind::PodHourly | FactKind::PodCapacity => {

@@ -115,7 +115,8 @@ impl Purposes {
             if self.0.contains(&(month, *other)) {
                 let month = partition.map_or_else(String::new, |month| format!(" of {month}"));
                 return Err(Error::config(format!(
-                    "{kind:?} rows{month} would count what {other:?} rows have counted: plan all files of a month at once"
+                    "{kind:?} rows{month} would count what {other:?} rows have counted: fold the parts of a month under one \
+                     plan of all its files (`daysum fold --only`)"
                 )));
             }
         }

@@ -174,12 +174,12 @@ impl DayState {
         let usage = Run::of(&self.names, &self.usage, USAGE, spill)?;
         let mounts = Run::of(&self.names, &self.mounts, MOUNTS, spill)?;
         let rest = self.keep_rest(spill)?;
-        let Spilled { usage: usages, mounts: all_mounts, rest: rests, to } = &mut self.spilled;
-        usages.extend((!usage.blocks.is_empty()).then_some(usage));
-        all_mounts.extend((!mounts.blocks.is_empty()).then_some(mounts));
-        rests.push(rest);
-        *to = Some(spill.clone());
-        *self = Self { spilled: std::mem::take(&mut self.spilled), ..Self::default() };
+        let mut spilled = std::mem::take(&mut self.spilled);
+        spilled.usage.extend((!usage.blocks.is_empty()).then_some(usage));
+        spilled.mounts.extend((!mounts.blocks.is_empty()).then_some(mounts));
+        spilled.rest.push(rest);
+        spilled.to = Some(spill.clone());
+        *self = Self { spilled, ..Self::default() };
         Ok(())
     }
 
