@@ -157,11 +157,11 @@ impl Asked {
         let output = match &config.run.output {
             Some(output) => {
                 let place = Place::open(output.expose(), &config.s3.store(), Missing::Refuse)?;
-                Output::files(place, config.run.format.parse()?)
+                Output::files(place, config.run.format.parse()?, None)
             }
             None => {
                 let (database, schema) = target(&config)?;
-                Output::database(database, schema, 1, false)
+                Output::database(database, schema, None, false)
             }
         };
         Ok((output, lookups))

@@ -93,14 +93,14 @@ impl Job {
                     Purpose::Look => Missing::Empty,
                 };
                 let place = Place::open(output.expose(), &config.s3.store(), missing)?;
-                Output::files(place, config.run.format.parse()?)
+                Output::files(place, config.run.format.parse()?, config.run.writers)
             }
             (None, Some(database)) => {
                 let schema = tenant(lookups.schema.as_deref())?;
                 match purpose {
                     Purpose::Publish => {
                         ensure_period(&mut lookups, &fold, &database, &schema).await?;
-                        Output::database(database, schema, config.postgresql.writers, args.force)
+                        Output::database(database, schema, config.run.writers, args.force)
                     }
                     Purpose::Look => Output::comparison(database, schema),
                 }
@@ -112,6 +112,7 @@ impl Job {
             threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let limit = memory::fitted(config.run.memory_limit.unwrap_or(256 << 20));
         memory::keep_within(limit);
+        let shares = Shares::of(limit, 0, output.at_once());
         Ok(Self {
             source: Arc::new(Counting::new(source)),
             policy: Policy::new(&lookups, PolicyOptions::default())?,
@@ -121,7 +122,7 @@ impl Job {
             output,
             options: Options {
                 threads,
-                shares: Shares::of(limit, 0),
+                shares,
                 spill: spill_of(config),
                 in_memory: config.run.in_memory,
                 skip_unreadable: config.policy.bad_file == OnBad::SkipAndReport,
@@ -320,7 +321,7 @@ impl Job {
         let unchanged = self.kept(unchanged, report);
         let days_kept = unchanged.len();
         report.days_unchanged.extend(unchanged);
-        self.options.shares = Shares::of(self.limit, schedule.footer_bytes());
+        self.options.shares = Shares::of(self.limit, schedule.footer_bytes(), self.output.at_once());
         if self.options.spill.is_some() {
             self.options.threads = self.threads.min(self.options.shares.threads());
             report.threads = self.options.threads.get();

@@ -48,7 +48,7 @@ fn granted(told: &str, root: &Path) -> Option<u64> {
 /// ```
 ///
 /// What no limit makes smaller comes first, and the parts are of what is left: footers, which are held until their row
-/// groups are folded, and the row group that the encoder fills. A single page or value that is larger than its part is
+/// groups are folded, and the row group that each writer's encoder fills. A single page or value that is larger than its part is
 /// held all the same, once for each step that it goes through.
 #[derive(Debug, Clone, Copy)]
 pub struct Shares {
@@ -70,9 +70,9 @@ const ENCODER: u64 = 8 << 20;
 const LEAST_FOLDING: usize = 13 << 20;
 
 impl Shares {
-    /// The parts of a limit beside footers of this size: of half the limit at the least.
-    pub fn of(limit: u64, footers: usize) -> Self {
-        let left = limit.saturating_sub(ENCODER + footers as u64).max(limit / 2);
+    /// The parts of a limit beside footers of this size and so many writers: of half the limit at the least.
+    pub fn of(limit: u64, footers: usize, writers: usize) -> Self {
+        let left = limit.saturating_sub(ENCODER * writers as u64 + footers as u64).max(limit / 2);
         let bytes = usize::try_from(left).unwrap_or(usize::MAX);
         Self { in_flight: left / 16, folding: bytes / 16 * 7, open: bytes / 8, finishing: bytes / 4 }
     }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn fewer_threads_fold_where_memory_is_scarce() {
-        let threads = |limit: u64| Shares::of(limit << 20, 0).threads().get();
+        let threads = |limit: u64| Shares::of(limit << 20, 0, 1).threads().get();
         assert_eq!([0, 16, 64, 128, 256].map(threads), [1, 1, 1, 4, 8]);
     }
 

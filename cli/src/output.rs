@@ -20,6 +20,8 @@ pub(crate) enum Output {
     Files {
         sink: ObjectStoreSink,
         quarantine: ObjectStoreQuarantine,
+        /// Days that are written at once.
+        writers: usize,
     },
     Database {
         sink: Box<PostgresSink>,
@@ -29,11 +31,7 @@ pub(crate) enum Output {
         writers: usize,
     },
     /// Nothing is written: days are compared with what is stored.
-    Comparison {
-        sink: Box<PostgresSink>,
-        target: Box<(PostgresConfig, Schema)>,
-        differences: Differences,
-    },
+    Comparison { sink: Box<PostgresSink>, target: Box<(PostgresConfig, Schema)>, differences: Differences },
 }
 
 /// What comparisons found, day by day.
@@ -72,18 +70,26 @@ impl Writer {
 }
 
 impl Output {
-    pub(crate) fn files(place: Place, format: RowsFormat) -> Self {
+    pub(crate) fn files(place: Place, format: RowsFormat, writers: Option<usize>) -> Self {
+        // A disk writes one day after the other anyway; what an object store takes is the way there and back.
+        let usual = if place.is_directory() { 1 } else { 4 };
         Self::Files {
+            writers: writers.unwrap_or(usual),
             quarantine: ObjectStoreQuarantine::new(place.clone()),
             sink: ObjectStoreSink::new(place, format),
         }
     }
 
     /// `rewrite` also writes rows that seem to be there already.
-    pub(crate) fn database(config: PostgresConfig, schema: Schema, writers: usize, rewrite: bool) -> Self {
+    pub(crate) fn database(
+        config: PostgresConfig,
+        schema: Schema,
+        writers: Option<usize>,
+        rewrite: bool,
+    ) -> Self {
         let options = SinkOptions { rewrite, ..SinkOptions::default() };
         Self::Database {
-            writers,
+            writers: writers.unwrap_or(2),
             sink: Box::new(PostgresSink::new(config.clone(), schema.clone(), options)),
             quarantine: Box::new(PostgresQuarantine::new(config.clone(), schema.clone())),
             database: Box::new(Database::new(config, schema)),
@@ -151,10 +157,18 @@ impl Output {
         }
     }
 
+    /// Days that are written at once.
+    pub(crate) fn at_once(&self) -> usize {
+        match self {
+            Self::Files { writers, .. } | Self::Database { writers, .. } => *writers,
+            Self::Comparison { .. } => 1,
+        }
+    }
+
     /// Those that write its days: each with a connection of its own, made when it gets its first day.
     pub(crate) fn writers(&self) -> Vec<Writer> {
         match self {
-            Self::Files { sink, .. } => vec![Writer::Files(sink.clone())],
+            Self::Files { sink, writers, .. } => (0..*writers).map(|_| Writer::Files(sink.clone())).collect(),
             Self::Database { sink, writers, .. } => {
                 (0..*writers).map(|_| Writer::Database(Box::new(sink.another()))).collect()
             }

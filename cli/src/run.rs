@@ -46,7 +46,7 @@ pub(crate) struct RunArgs {
     /// Threads that fold; otherwise the cores that are granted.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Days that are written to the database at once.
+    /// Days that are written at once; otherwise 4 to an object store, 2 to a database, 1 to a directory.
     #[arg(long, value_name = "N")]
     writers: Option<NonZeroUsize>,
     /// Bytes of memory, such as 256MiB.
@@ -207,7 +207,7 @@ fn load(common: &Common, args: &RunArgs) -> Result<Config> {
         ("run.report", args.report.clone()),
         ("metrics.textfile", args.metrics_file.clone()),
         ("metrics.listen", args.metrics_listen.clone()),
-        ("postgresql.writers", args.writers.map(|writers| writers.to_string())),
+        ("run.writers", args.writers.map(|writers| writers.to_string())),
         ("postgresql.registry", args.registry.then(|| "true".to_owned())),
     ]);
     let (config, notes) = common.load(&settings)?;

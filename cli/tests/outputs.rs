@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use daysum_tests::command::{Bench, Daysum, days, text};
+use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
 use daysum_tests::golden::Golden;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
@@ -37,6 +37,26 @@ fn a_day_whose_file_is_another_run_s_is_written_again() {
         assert_eq!(fs::read(&file).expect("a day"), of_two);
     }
     assert_eq!(days(&bench.run(0, &[&to[..], &["--cluster-alias", "two"]].concat()), "days_unchanged"), BOTH);
+}
+
+/// Nothing of a day depends on how many are written beside it, and the next run knows every one of them.
+#[test]
+fn any_number_of_writers_makes_the_same_files() {
+    let bench = Bench::generated(DAYSUM, 40);
+    let files: Vec<Vec<Vec<u8>>> = ["1", "8"]
+        .into_iter()
+        .map(|writers| {
+            let output = bench.path(writers);
+            let to = ["--output", text(&output), "--writers", writers];
+            assert_eq!(days(&bench.run(0, &to), "days").len(), 40);
+            assert_eq!(
+                days(&bench.run(0, &[&to[..], &["--since", "2025-11-01"]].concat()), "days_unchanged").len(),
+                40
+            );
+            parquet_below(&output).iter().map(|day| fs::read(day).expect("a day")).collect()
+        })
+        .collect();
+    assert_eq!((files[0].len(), files[0] == files[1]), (40, true));
 }
 
 #[test]

@@ -91,6 +91,11 @@ impl Place {
         }
     }
 
+    /// Whether it is a directory of this machine.
+    pub fn is_directory(&self) -> bool {
+        self.directory.is_some()
+    }
+
     /// A path's key relative to the prefix.
     pub(crate) fn key<'a>(&self, path: &'a Path) -> &'a str {
         path.as_ref()[self.prefix.as_ref().len()..].trim_start_matches('/')

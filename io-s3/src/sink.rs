@@ -22,6 +22,7 @@ use bytes::Bytes;
 use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
 use daysum_core::rows::{RowsEncoder, RowsFormat};
 use daysum_core::{BoxFuture, Day, Error, Result};
+use futures::future::try_join_all;
 use futures::stream::TryStreamExt;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -205,17 +206,20 @@ impl Sink for ObjectStoreSink {
             let folder = self.place.prefix.clone().join(source_uuid);
             let files = self.list(&folder).await?.into_iter().map(|file| (file.location.clone(), file));
             let files: BTreeMap<Path, ObjectMeta> = files.collect();
-            let mut found: Vec<Published> = Vec::new();
             let suffix = format!(".{}.json", self.format);
-            for object in self.list(&self.ledger(source_uuid)).await? {
-                let name = object.location.filename().and_then(|name| name.strip_suffix(&suffix));
-                let Some(day) = name.and_then(|name| name.parse::<Day>().ok()) else { continue };
-                if (first..=last).contains(&day)
-                    && let Some(file) = files.get(&self.rows(source_uuid, day))
-                {
-                    let entry = self.entry(&object.location).await?.filter(|entry| entry.is_of(file));
-                    found.extend(entry.map(|entry| entry.published));
-                }
+            let listed = self.list(&self.ledger(source_uuid)).await?;
+            let with_file = listed.iter().filter_map(|object| {
+                let name = object.location.filename()?.strip_suffix(&suffix)?;
+                let day = name.parse::<Day>().ok().filter(|day| (first..=last).contains(day))?;
+                Some((&object.location, files.get(&self.rows(source_uuid, day))?))
+            });
+            let with_file: Vec<(&Path, &ObjectMeta)> = with_file.collect();
+            let mut found: Vec<Published> = Vec::new();
+            for some in with_file.chunks(AT_ONCE) {
+                let entries = try_join_all(some.iter().map(|(path, _)| self.entry(path))).await?;
+                let ours = entries.into_iter().zip(some);
+                let ours = ours.filter_map(|(entry, (_, file))| entry.filter(|entry| entry.is_of(file)));
+                found.extend(ours.map(|entry| entry.published));
             }
             found.sort_by_key(|entry| entry.scope.day);
             Ok(found)
@@ -258,6 +262,9 @@ struct Write<'a> {
 
 /// A file that nobody has written to for so long is no run's any more.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
+
+/// Ledger entries that are read at once.
+const AT_ONCE: usize = 16;
 
 /// Bytes of a part of a day's file: the least that S3 takes.
 const PART_BYTES: usize = 5 << 20;

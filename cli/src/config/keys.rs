@@ -114,6 +114,13 @@ pub(super) const KEYS: &[Key] = &[
     obeyed("run.format", Choice(&["parquet", "csv", "arrow", "jsonl"]), &[], "parquet", "form of the output"),
     obeyed("run.mode", Choice(&["streaming", "in-memory"]), &[], "streaming", "how the input is read"),
     obeyed("run.threads", Count(1, 1024), &[], "", "threads; otherwise the cores that the cgroup grants"),
+    obeyed(
+        "run.writers",
+        Count(1, 64),
+        &[],
+        "",
+        "days that are written at once; otherwise 4 to an object store, 2 to a database, 1 to a directory",
+    ),
     obeyed("run.memory_limit", Bytes, &[], "256MiB", "bytes of memory, lowered to fit the cgroup"),
     obeyed(
         "run.spill_dir",
@@ -282,13 +289,6 @@ pub(super) const KEYS: &[Key] = &[
     obeyed("postgresql.statement_timeout", Count(0, DAY_OF_SECONDS), &[], "900", "seconds; 0: none"),
     obeyed("postgresql.lock_timeout", Count(0, DAY_OF_SECONDS), &[], "60", "seconds; 0: none"),
     obeyed("postgresql.retries", Count(0, 100), &[], "8", "retries of what may succeed when tried again"),
-    obeyed(
-        "postgresql.writers",
-        Count(1, 64),
-        &[],
-        "2",
-        "days that are written at once, each over its connection",
-    ),
     obeyed(
         "postgresql.registry",
         Switch,

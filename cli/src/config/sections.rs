@@ -25,6 +25,8 @@ pub struct Run {
     pub in_memory: bool,
     /// Threads.
     pub threads: Option<usize>,
+    /// Days written at once.
+    pub writers: Option<usize>,
     /// Bytes of memory.
     pub memory_limit: Option<u64>,
     /// Where state that outgrows memory goes.
@@ -162,8 +164,6 @@ pub struct Postgresql {
     pub lock_timeout: u64,
     /// Retries after the first attempt.
     pub retries: usize,
-    /// Days written at once.
-    pub writers: usize,
     /// Whether the registry tables are written too.
     pub registry: bool,
 }
@@ -213,6 +213,7 @@ impl Config {
                 format: choice("run.format").unwrap_or("parquet"),
                 in_memory: choice("run.mode") == Some("in-memory"),
                 threads: size("run.threads"),
+                writers: size("run.writers"),
                 memory_limit: count("run.memory_limit"),
                 spill_dir: path("run.spill_dir"),
                 report: path("run.report"),
@@ -282,7 +283,6 @@ impl Config {
                 statement_timeout: count("postgresql.statement_timeout").unwrap_or(900),
                 lock_timeout: count("postgresql.lock_timeout").unwrap_or(60),
                 retries: size("postgresql.retries").unwrap_or(8),
-                writers: size("postgresql.writers").unwrap_or(2),
                 registry: switch("postgresql.registry", false),
             },
             settings,
