@@ -105,6 +105,10 @@ struct Kept {
 
 impl ReadAt for Kept {
     fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        let length = self.parts.last().map_or(0, |(_, _, piece)| piece.end);
+        if range.end > length {
+            return Err(Error::port("spill", "read back", false, "the range ends beyond what was kept"));
+        }
         let mut bytes = vec![0; (range.end - range.start) as usize];
         for (file, start, piece) in &self.parts {
             let (from, to) = (range.start.max(piece.start), range.end.min(piece.end));
@@ -115,5 +119,16 @@ impl ReadAt for Kept {
             }
         }
         Ok(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_keeps_the_promises_of_its_port() {
+        let directory = tempfile::tempdir().expect("a directory");
+        daysum_core::port::conformance::spill_store(&SpillFiles::new(directory.path().to_owned()));
     }
 }

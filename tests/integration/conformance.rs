@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::symlink;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Date32Type;
 use bytes::Bytes;
 use daysum_core::Day;
-use daysum_core::port::memory::{MemoryQuarantine, MemorySink, MemorySource, MemoryStateStore};
+use daysum_core::port::memory::{MemoryQuarantine, MemorySink, MemorySource, MemorySpill, MemoryStateStore};
 use daysum_core::port::{ListRequest, Source, WriteScope, conformance};
 use daysum_core::rows::RowsFormat;
 use daysum_io_postgres::{PostgresQuarantine, PostgresSink, Schema, SinkOptions};
@@ -14,10 +15,12 @@ use daysum_io_s3::{
     Place,
 };
 use daysum_tests::engine::InputFile;
+use daysum_tests::golden::read_parquet;
 use daysum_tests::postgres::{SCHEMA, database, shared};
 use daysum_tests::s3::S3Server;
 use futures::TryStreamExt;
 use futures::executor::block_on;
+use object_store::ObjectStoreExt;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -54,7 +57,16 @@ fn memory() {
     block_on(conformance::source(&source, &objects()));
     block_on(conformance::state_store(&MemoryStateStore::default()));
     block_on(conformance::quarantine(&mut MemoryQuarantine::default()));
-    block_on(conformance::sink(&mut MemorySink::default(), &scope(), rows));
+    conformance::spill_store(&MemorySpill);
+    let sink = MemorySink::default();
+    let stored = async |day| sink.batches().iter().map(|rows| of_day(rows, day)).sum();
+    block_on(conformance::sink(&mut sink.clone(), &scope(), rows, stored));
+}
+
+/// How many of these rows are of the day.
+fn of_day(rows: &RecordBatch, day: Day) -> usize {
+    let days = rows.column_by_name("usage_start").expect("rows have a day").as_primitive::<Date32Type>();
+    days.values().iter().filter(|value| **value == day.0).count()
 }
 
 #[test]
@@ -92,7 +104,13 @@ async fn an_object_store() {
     for format in [RowsFormat::Parquet, RowsFormat::Csv] {
         let place = Place::directory(output.path(), Missing::Refuse).expect("a directory");
         let scope = WriteScope { source_uuid: format!("{format:?}"), ..scope() };
-        conformance::sink(&mut ObjectStoreSink::new(place, format), &scope, rows).await;
+        let folder = output.path().join(&scope.source_uuid);
+        let stored = async |day| match std::fs::read(folder.join(format!("{day}.{format}"))) {
+            Ok(csv) if format == RowsFormat::Csv => String::from_utf8_lossy(&csv).lines().count() - 1,
+            Ok(parquet) => of_day(&read_parquet(parquet.into()), day),
+            Err(_) => 0,
+        };
+        conformance::sink(&mut ObjectStoreSink::new(place, format), &scope, rows, stored).await;
     }
 }
 
@@ -104,8 +122,14 @@ fn a_bucket() {
     }
     runtime.block_on(async {
         conformance::source(&ObjectStoreSource::new(server.place("in")), &objects()).await;
-        let mut sink = ObjectStoreSink::new(server.place("out"), RowsFormat::Arrow);
-        conformance::sink(&mut sink, &scope(), rows).await;
+        let mut sink = ObjectStoreSink::new(server.place("out"), RowsFormat::Parquet);
+        let stored = async |day| {
+            let Place { store, prefix, .. } = server.place("out");
+            let path = prefix.join(scope().source_uuid).join(format!("{day}.parquet"));
+            let Ok(found) = store.get(&path).await else { return 0 };
+            of_day(&read_parquet(found.bytes().await.expect("readable")), day)
+        };
+        conformance::sink(&mut sink, &scope(), rows, stored).await;
         conformance::state_store(&ObjectStoreStateStore::new(server.place("states"))).await;
         conformance::quarantine(&mut ObjectStoreQuarantine::new(server.place("out"))).await;
     });
@@ -118,7 +142,11 @@ fn postgresql() {
     runtime.block_on(async {
         conformance::quarantine(&mut PostgresQuarantine::new(config.clone(), schema.clone())).await;
         let mut sink = PostgresSink::new(config, schema, SinkOptions::default());
-        conformance::sink(&mut sink, &scope(), rows).await;
+        let stored = async |day: Day| {
+            let sql = format!("SELECT count(*) FROM {} WHERE usage_start = '{day}'", postgres::SUMMARY);
+            shared().sql(&name, &sql).parse().expect("a number")
+        };
+        conformance::sink(&mut sink, &scope(), rows, stored).await;
     });
 }
 

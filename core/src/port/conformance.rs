@@ -13,10 +13,11 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 
 use super::{
-    ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, RunId, Sink, Source, StateKey,
-    StateStore, Wanted, WriteScope,
+    ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, RunId, Sink, Source, SpillStore,
+    StateKey, StateStore, Wanted, WriteScope,
 };
 use crate::day::Day;
+use crate::error::Error;
 
 /// A source that holds these objects and no other, of which one at least is ten bytes long.
 pub async fn source(source: &dyn Source, objects: &[(&str, Bytes)]) {
@@ -102,18 +103,27 @@ async fn listed(source: &dyn Source, prefix: &str) -> Vec<ObjectMeta> {
 }
 
 /// A sink that holds nothing of the scope's source yet; `scope` is any day of it, the next day is written too. `rows`
-/// makes rows of a day, several, and as many for each.
-pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: impl Fn(Day) -> RecordBatch) {
+/// makes rows of a day, several, and as many for each. `stored` counts those of a day as a reader of the place finds
+/// them, past the sink: a ledger can be right about rows that are there twice.
+pub async fn sink(
+    sink: &mut dyn Sink,
+    scope: &WriteScope,
+    rows: impl Fn(Day) -> RecordBatch,
+    stored: impl AsyncFn(Day) -> usize,
+) {
     let source = scope.source_uuid.as_str();
     let next = WriteScope { day: scope.day.next(), ..scope.clone() };
     let (rows, rows_of_next) = (&rows(scope.day), &rows(next.day));
     let month = (scope.day, next.day);
+    let found = async || (stored(scope.day).await, stored(next.day).await);
+    let both = (rows.num_rows(), rows.num_rows());
     assert_eq!(published(sink, source, month).await, [], "nothing is published yet");
 
     let mut dropped = sink.begin(scope).await.expect("a replacement begins");
     dropped.write(rows).await.expect("rows are taken");
     drop(dropped);
     assert_eq!(published(sink, source, month).await, [], "what is dropped is not published");
+    assert_eq!(found().await, (0, 0), "nor stored");
 
     for (scope, rows) in [(scope, rows), (&next, rows_of_next)] {
         let receipt = replace(sink, scope, rows).await;
@@ -122,6 +132,7 @@ pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: impl Fn(Day) ->
     assert_eq!(published(sink, source, month).await, [scope.day, next.day], "both days, in order");
     assert_eq!(published(sink, source, (next.day, next.day)).await, [next.day], "both ends are inclusive");
     assert_eq!(published(sink, ANOTHER_SOURCE, month).await, [], "of this source alone");
+    assert_eq!(found().await, both, "the rows of both");
 
     let first = entry(sink, scope).await;
     let mut dropped = sink.begin(scope).await.expect("a replacement begins");
@@ -133,6 +144,7 @@ pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: impl Fn(Day) ->
         (first.rows, &first.digest),
         "what is dropped leaves the day alone"
     );
+    assert_eq!(found().await, both, "and its rows");
 
     let mut write = sink.begin(scope).await.expect("a replacement begins");
     for (start, end) in [(0, 1), (1, rows.num_rows())] {
@@ -143,11 +155,13 @@ pub async fn sink(sink: &mut dyn Sink, scope: &WriteScope, rows: impl Fn(Day) ->
     assert_eq!(again.scope, *scope, "the ledger keeps the scope it was written under");
     assert_eq!(again.rows, rows.num_rows() as u64, "and how many rows there are");
     assert_eq!(again.digest, first.digest, "equal rows have equal digests, however they come");
+    assert_eq!(found().await, both, "the old rows are gone");
 
     assert_eq!(replace(sink, scope, &rows.slice(0, 0)).await, 0, "a day can be replaced by none");
     assert_ne!(entry(sink, scope).await.digest, first.digest, "other rows have another digest");
     let ledger = sink.published(source, scope.day, next.day).await.expect("the ledger");
     assert_eq!(ledger.iter().map(|day| day.rows).collect::<Vec<_>>(), [0, rows.num_rows() as u64]);
+    assert_eq!(found().await, (0, rows.num_rows()), "no row is left of a day of none");
 }
 
 /// Nobody writes under it.
@@ -225,4 +239,34 @@ pub async fn state_store(store: &dyn StateStore) {
         store.delete(&one).await.expect("removing what is gone is fine");
     }
     assert_eq!(store.get(&one).await.expect("nothing is no failure"), None);
+}
+
+/// A spill store that can take some bytes.
+pub fn spill_store(store: &dyn SpillStore) {
+    let block = |number: u8| vec![number; 10 + usize::from(number)];
+    let keep = |numbers: Range<u8>| store.keep(&mut numbers.map(|number| Ok(block(number)))).expect("kept");
+    let first = keep(0..4);
+    // While one sequence is kept others are, too: threads share a store.
+    let mut inner = None;
+    let mut blocks = (4..8).map(|number| {
+        inner.get_or_insert_with(|| keep(8..12));
+        Ok(block(number))
+    });
+    let outer = store.keep(&mut blocks).expect("kept");
+    let broken = Error::port("test", "a block that cannot be made", false, "planted");
+    let mut blocks = [Ok(block(1)), Err(broken)].into_iter();
+    let refused = store.keep(&mut blocks).expect_err("a block that cannot be made is an error");
+    assert!(refused.to_string().contains("planted"), "it comes back as it is: {refused}");
+    for (kept, numbers) in [(first, 0..4), (outer, 4..8), (inner.expect("it was kept"), 8..12)] {
+        let whole = numbers.flat_map(block).collect::<Vec<u8>>();
+        let size = whole.len() as u64;
+        for range in [0..size, 0..1, 9..12, 5..size - 1, size - 1..size, size..size] {
+            let read = kept.read_at(range.clone()).expect("a range inside");
+            assert_eq!(read, whole[range.start as usize..range.end as usize], "bytes {range:?} of {size}");
+        }
+        kept.read_at(size - 1..size + 1)
+            .expect_err("a range beyond the end is an error, never a short answer");
+    }
+    let nothing = store.keep(&mut std::iter::empty()).expect("a sequence of no blocks");
+    assert_eq!(nothing.read_at(0..0).expect("nothing is asked"), Bytes::new());
 }

@@ -106,6 +106,9 @@ struct Kept(Bytes);
 
 impl ReadAt for Kept {
     fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        if range.end > self.0.len() as u64 {
+            return Err(Error::port("spill", "read back", false, "the range ends beyond what was kept"));
+        }
         Ok(self.0.slice(range.start as usize..range.end as usize))
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// Reads bytes, and waits for them.
 pub trait ReadAt: Debug + Send + Sync {
-    /// The bytes of this range, all of them.
+    /// The bytes of this range, all of them; an error where there are fewer.
     fn read_at(&self, range: Range<u64>) -> Result<Bytes>;
 }
 

@@ -19,7 +19,7 @@ use daysum_io_postgres::{PostgresConfig, PostgresSink, RetryPolicy, Schema, Sink
 use daysum_tests::postgres::{SCHEMA, shared};
 
 const SOURCE: &str = "fa4238b2-62ad-5c41-8747-6ee200183c54";
-const SUMMARY: &str = "org1234567.reporting_ocpusagelineitem_daily_summary";
+pub(crate) const SUMMARY: &str = "org1234567.reporting_ocpusagelineitem_daily_summary";
 
 fn day(text: &str) -> Day {
     text.parse().expect("a date")
