@@ -1,6 +1,6 @@
 # The package for browsers, Node and edge workers: its size, and the goldens in Node, workerd and Chromium.
 source "$(dirname "$0")/../lib.sh"
-command -v node npm >/dev/null || apt nodejs npm
+command -v node >/dev/null && command -v npm >/dev/null || apt nodejs npm
 # What Vite asks for.
 if ! node --eval '
   const [major, minor] = process.versions.node.split(".").map(Number);

@@ -27,19 +27,19 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value = "2025-11-01")]
     start: Day,
     /// Pods per day, instead of --rows.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rows", value_parser = of(3..=MOST_PODS))]
     pods: Option<u32>,
     /// Nodes.
-    #[arg(long)]
+    #[arg(long, value_parser = of(1..=100_000))]
     nodes: Option<u32>,
     /// Namespaces.
-    #[arg(long)]
+    #[arg(long, value_parser = of(1..=100_000))]
     namespaces: Option<u32>,
-    /// Label keys of a pod, up to 12.
-    #[arg(long)]
+    /// Label keys of a pod.
+    #[arg(long, value_parser = of(1..=12))]
     label_keys: Option<u32>,
     /// Volumes.
-    #[arg(long)]
+    #[arg(long, value_parser = of(1..=i64::from(u32::MAX)))]
     volumes: Option<u32>,
     /// Rows per row group.
     #[arg(long)]
@@ -50,6 +50,13 @@ pub(crate) struct GenerateArgs {
     /// Threads that write.
     #[arg(long)]
     threads: Option<NonZeroUsize>,
+}
+
+/// Names and labels of a cluster are held while it is written, some hundred bytes for each pod: two gigabytes here.
+const MOST_PODS: i64 = 5_000_000;
+
+fn of(sizes: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(sizes)
 }
 
 /// A number of rows as people write it.
@@ -77,9 +84,13 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<String> {
             output.display()
         )));
     }
-    let mut shape = Shape::of_rows(args.rows, args.days, args.start, args.seed);
-    if let Some(pods) = args.pods {
-        shape = Shape::of_rows(u64::from(pods) * 24 * u64::from(args.days), args.days, args.start, args.seed);
+    let rows = args.pods.map_or(args.rows, |pods| u64::from(pods) * 24 * u64::from(args.days));
+    let mut shape = Shape::of_rows(rows, args.days, args.start, args.seed);
+    if i64::from(shape.pods) > MOST_PODS {
+        return Err(wrong(&format!(
+            "{} pods in a day, of which {MOST_PODS} are possible: give fewer --rows, or more --days",
+            shape.pods
+        )));
     }
     let sizes = [
         (&mut shape.nodes, args.nodes),
@@ -88,7 +99,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<String> {
         (&mut shape.volumes, args.volumes),
     ];
     for (size, given) in sizes {
-        *size = given.unwrap_or(*size).max(1);
+        *size = given.unwrap_or(*size);
     }
     shape.row_group_rows = args.row_group_rows.map_or(shape.row_group_rows, NonZeroUsize::get);
     let threads =

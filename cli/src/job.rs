@@ -21,7 +21,7 @@ use crate::output::Output;
 use crate::publish::{entry, quarantined};
 use crate::registry;
 use crate::report::Report;
-use crate::run::RunArgs;
+use crate::run::{ReadArgs, TargetArgs};
 use crate::setup::{ensure_period, lookups_of, open, output_within, tenant, warn_of_missing_columns, wrong};
 
 /// What a run is for.
@@ -66,9 +66,14 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) async fn prepare(config: &Config, args: &RunArgs, purpose: Purpose) -> Result<Self> {
+    pub(crate) async fn prepare(
+        config: &Config,
+        reading: &ReadArgs,
+        target: &TargetArgs,
+        purpose: Purpose,
+    ) -> Result<Self> {
         let database = config.postgresql.connection()?;
-        let mut lookups = lookups_of(config, &args.selection, database.clone()).await?;
+        let mut lookups = lookups_of(config, &reading.selection, database.clone()).await?;
         let fold =
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
         let (first, last) = fold.range();
@@ -81,7 +86,7 @@ impl Job {
         let source = open(input.expose(), config)?;
         let mut own = None;
         let output = match (&config.run.output, database) {
-            (Some(_), _) if args.registry => {
+            (Some(_), _) if target.registry => {
                 return Err(wrong(
                     "--registry writes tables of a database: give --database URL and no --output",
                 ));
@@ -100,7 +105,7 @@ impl Job {
                 match purpose {
                     Purpose::Publish => {
                         ensure_period(&mut lookups, &fold, &database, &schema).await?;
-                        Output::database(database, schema, config.run.writers, args.force)
+                        Output::database(database, schema, config.run.writers, target.force)
                     }
                     Purpose::Look => Output::comparison(database, schema),
                 }
@@ -132,11 +137,11 @@ impl Job {
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
             published: BTreeMap::new(),
-            force: args.force,
-            since: args.since,
-            prune: args.prune,
+            force: target.force,
+            since: reading.since,
+            prune: false,
             registry: config.postgresql.registry,
-            roles_from_database: config.run.lookups.is_none() && !args.selection.names_nodes(),
+            roles_from_database: config.run.lookups.is_none() && !reading.selection.names_nodes(),
             seen: None,
             listed: BTreeMap::new(),
         })

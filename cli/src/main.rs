@@ -59,11 +59,11 @@ enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Says what a run would read and replace, and writes nothing.
-    Plan(run::RunArgs),
-    /// Says which rows of the database a run would change, as JSON. Exit code 1 where any would.
-    Diff(run::RunArgs),
+    Plan(run::PlanArgs),
+    /// Says which rows of the database a run would change, as JSON, a line for each day. Exit code 1 where any would.
+    Diff(run::ReadArgs),
     /// Computes every day again and compares it with the database. Exit code 1 where anything differs.
-    Verify(run::RunArgs),
+    Verify(run::ReadArgs),
     /// Folds an input, or part of one, into a state file.
     Fold(states::FoldArgs),
     /// Merges state files into one.

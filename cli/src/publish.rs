@@ -188,7 +188,12 @@ impl Desk<'_> {
         match outcome {
             Ok(receipt) => {
                 let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
-                tracing::info!(day = %day.day, rows, rewritten, "published");
+                match self.output {
+                    Output::Comparison { .. } => {
+                        tracing::info!(day = %day.day, rows, differs = rewritten, "compared");
+                    }
+                    _ => tracing::info!(day = %day.day, rows, rewritten, "published"),
+                }
                 self.report.add_day(day, &receipt);
                 Ok(())
             }

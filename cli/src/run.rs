@@ -16,6 +16,7 @@ use std::time::Instant;
 use clap::Args;
 use daysum::config::Config;
 use daysum_core::{Day, Result};
+use daysum_io_postgres::DayDiff;
 use tokio::runtime::Runtime;
 
 use crate::args::{Common, Selection};
@@ -26,32 +27,66 @@ use crate::output::Output;
 use crate::report::{Report, cpu_seconds, failure_code, peak_rss_bytes};
 use crate::setup::{runtime, wrong};
 
-/// What to read, and where to put the days.
+/// What to read, and by what means.
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
+pub(crate) struct ReadArgs {
     /// Directory or s3://BUCKET/PREFIX with koku's tables or object keys.
     input: Option<String>,
     /// What koku's database would answer: keys, categories, nodes, period, range (JSON).
     #[arg(long, value_name = "FILE")]
     lookups: Option<PathBuf>,
-    /// Directory that gets one file per day, below one directory per source.
-    #[arg(long, value_name = "DIR")]
-    output: Option<String>,
-    /// parquet, csv, arrow or jsonl.
-    #[arg(long)]
-    format: Option<String>,
     /// streaming or in-memory; the rows are the same.
     #[arg(long)]
     mode: Option<String>,
     /// Threads that fold; otherwise the cores that are granted.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Days that are written at once; otherwise 4 to an object store, 2 to a database, 1 to a directory.
-    #[arg(long, value_name = "N")]
-    writers: Option<NonZeroUsize>,
     /// Bytes of memory, such as 256MiB.
     #[arg(long, value_name = "BYTES")]
     memory_limit: Option<String>,
+    /// Leaves days before this one alone, YYYY-MM-DD.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) since: Option<Day>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+/// Where days go, and when they go there again.
+#[derive(Debug, Default, Args)]
+pub(crate) struct TargetArgs {
+    /// Directory or s3://BUCKET/PREFIX that gets one file per day, below one directory per source.
+    #[arg(long, value_name = "DIR")]
+    output: Option<String>,
+    /// parquet, csv, arrow or jsonl.
+    #[arg(long)]
+    format: Option<String>,
+    /// Computes and writes days whose inputs have not changed, too; in a database even rows that seem to be there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Also writes koku's registry of clusters, nodes, volumes and projects, before the summary: where koku does not run.
+    #[arg(long)]
+    pub(crate) registry: bool,
+}
+
+/// What a run would do.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    reading: ReadArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// What to read, and where to put the days.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    reading: ReadArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Days that are written at once; otherwise 4 to an object store, 2 to a database, 1 to a directory.
+    #[arg(long, value_name = "N")]
+    writers: Option<NonZeroUsize>,
     /// File that gets the report as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
@@ -61,27 +96,16 @@ pub(crate) struct RunArgs {
     /// Address that serves Prometheus metrics while the run lasts, such as 127.0.0.1:9187.
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<String>,
-    /// Computes and writes days whose inputs have not changed, too; in a database even rows that seem to be there.
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Leaves days before this one alone, YYYY-MM-DD.
-    #[arg(long, value_name = "DATE")]
-    pub(crate) since: Option<Day>,
     /// Empties published days of which the input has no object any more. Refused where it holds nothing that a published
     /// day was computed from, unless --force says that this is neither an outage nor another place. Not to be used while
     /// koku ingests: it removes a day's objects before it writes new ones.
     #[arg(long)]
-    pub(crate) prune: bool,
-    /// Also writes koku's registry of clusters, nodes, volumes and projects, before the summary: where koku does not run.
-    #[arg(long)]
-    pub(crate) registry: bool,
-    #[command(flatten)]
-    pub(crate) selection: Selection,
+    prune: bool,
 }
 
 /// Runs; the report is written to `--report`, and the metrics, whatever went wrong.
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
-    let (config, runtime) = (load(common, args)?, runtime()?);
+    let (config, runtime) = (load(common, &args.settings())?, runtime()?);
     let metrics = Metrics::start(&config.metrics, &runtime)?;
     let source = config.ocp.provider_uuid.clone().unwrap_or_default().to_lowercase();
     let mut report = Report { source, ..Report::default() };
@@ -105,7 +129,9 @@ fn carry_out(
     report: &mut Report,
 ) -> Result<()> {
     let started = Instant::now();
-    let mut job = runtime.block_on(Job::prepare(config, args, Purpose::Publish))?;
+    let RunArgs { reading, target, prune, .. } = args;
+    let mut job = runtime.block_on(Job::prepare(config, reading, target, Purpose::Publish))?;
+    job.prune = *prune;
     *report = job.report(config);
     let _span = tracing::error_span!("run", run = report.run, source = report.source).entered();
     report.seconds.plan = started.elapsed().as_secs_f64();
@@ -118,9 +144,11 @@ fn carry_out(
 }
 
 /// `daysum plan`: what a run would read and replace.
-pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
-    let (config, runtime) = (load(common, args)?, runtime()?);
-    let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Look))?;
+pub(crate) fn plan(common: &Common, args: &PlanArgs) -> Result<String> {
+    let PlanArgs { reading, target } = args;
+    let settings = [reading.settings(), target.settings()].concat();
+    let (config, runtime) = (load(common, &settings)?, runtime()?);
+    let mut job = runtime.block_on(Job::prepare(&config, reading, target, Purpose::Look))?;
     let mut report = job.report(&config);
     let (mut row_groups, mut rows, mut bytes, mut days) = (0, 0, 0, BTreeSet::new());
     for part in runtime.block_on(job.parts())? {
@@ -157,33 +185,42 @@ pub(crate) fn plan(common: &Common, args: &RunArgs) -> Result<String> {
 
 /// `daysum diff` and `daysum verify`: computes every day again and compares it with the database. The code is
 /// 1 where anything differs, 3 where a day could not be computed, 4 where there was nothing to compare.
-pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Result<(String, u8)> {
-    let (config, runtime) = (load(common, args)?, runtime()?);
-    let mut job = runtime.block_on(Job::prepare(&config, args, Purpose::Look))?;
-    if !matches!(job.output, Output::Comparison { .. }) {
-        return Err(wrong("diff and verify compare with a database: give --database URL and no --output"));
+pub(crate) fn compare(common: &Common, reading: &ReadArgs, show_rows: bool) -> Result<(String, u8)> {
+    let (mut config, runtime) = (load(common, &reading.settings())?, runtime()?);
+    if config.postgresql.connection()?.is_none() {
+        return Err(wrong("diff and verify compare with a database: give --database URL"));
     }
+    config.run.output = None;
+    let every_day = TargetArgs { force: true, ..TargetArgs::default() };
+    let mut job = runtime.block_on(Job::prepare(&config, reading, &every_day, Purpose::Look))?;
     let mut report = job.report(&config);
-    job.force = true;
     job.carry_out(Purpose::Look, &runtime, &mut report, &|_| {})?;
     let Output::Comparison { differences, .. } = &job.output else {
         return Err(wrong("diff and verify compare with a database"));
     };
     let differences = differences.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut lines = Vec::new();
-    for (day, diff) in differences.iter() {
-        let (added, removed, changed) = (diff.added.len(), diff.removed.len(), diff.changed.len());
-        lines.push(format!(
-            "{day}  {} same, {added} added, {removed} removed, {changed} changed",
-            diff.unchanged
-        ));
-        if show_rows && !diff.is_empty() {
-            lines.push(serde_json::to_string_pretty(diff).expect("names and numbers are JSON"));
+    let told = |(day, diff): (&Day, &DayDiff)| {
+        let DayDiff { unchanged, added, removed, changed, .. } = diff;
+        if show_rows {
+            return serde_json::json!({ "day": day, "diff": diff }).to_string();
         }
+        let (added, removed, changed) = (added.len(), removed.len(), changed.len());
+        format!("{day}  {unchanged} same, {added} added, {removed} removed, {changed} changed")
+    };
+    let left_out = |reason: &str| match show_rows {
+        true => serde_json::json!({ "unreadable": reason }).to_string(),
+        false => format!("unreadable {reason}"),
+    };
+    let orphaned = |day: &Day| match show_rows {
+        true => serde_json::json!({ "day": day, "orphaned": true }).to_string(),
+        false => format!("{day}  published, and no object left of it"),
+    };
+    let mut lines: Vec<String> = differences.iter().map(told).collect();
+    lines.extend(report.quarantined.iter().map(|bad| left_out(&bad.reason)));
+    lines.extend(report.days_orphaned.iter().map(orphaned));
+    if lines.is_empty() {
+        logging::remark("nothing to compare: no day that is asked for has rows in the input");
     }
-    lines.extend(report.quarantined.iter().map(|bad| format!("unreadable {}", bad.reason)));
-    lines
-        .extend(report.days_orphaned.iter().map(|day| format!("{day}  published, and no object left of it")));
     let differs = differences.values().any(|diff| !diff.is_empty()) || !report.days_orphaned.is_empty();
     let code = match () {
         () if differs => 1,
@@ -194,25 +231,47 @@ pub(crate) fn compare(common: &Common, args: &RunArgs, show_rows: bool) -> Resul
     Ok((lines.join("\n"), code))
 }
 
-fn load(common: &Common, args: &RunArgs) -> Result<Config> {
-    let mut settings = args.selection.settings();
-    settings.extend([
-        ("run.input", args.input.clone()),
-        ("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())),
-        ("run.output", args.output.clone()),
-        ("run.format", args.format.clone()),
-        ("run.mode", args.mode.clone()),
-        ("run.threads", args.threads.map(|threads| threads.to_string())),
-        ("run.memory_limit", args.memory_limit.clone()),
-        ("run.report", args.report.clone()),
-        ("metrics.textfile", args.metrics_file.clone()),
-        ("metrics.listen", args.metrics_listen.clone()),
-        ("run.writers", args.writers.map(|writers| writers.to_string())),
-        ("postgresql.registry", args.registry.then(|| "true".to_owned())),
-    ]);
-    let (config, notes) = common.load(&settings)?;
+fn load(common: &Common, settings: &[(&'static str, Option<String>)]) -> Result<Config> {
+    let (config, notes) = common.load(settings)?;
     for note in notes {
         tracing::warn!("{note}");
     }
     Ok(config)
+}
+
+impl ReadArgs {
+    /// The flags that are settings.
+    fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+        let mut settings = self.selection.settings();
+        settings.extend([
+            ("run.input", self.input.clone()),
+            ("run.lookups", self.lookups.as_ref().map(|path| path.display().to_string())),
+            ("run.mode", self.mode.clone()),
+            ("run.threads", self.threads.map(|threads| threads.to_string())),
+            ("run.memory_limit", self.memory_limit.clone()),
+        ]);
+        settings
+    }
+}
+
+impl TargetArgs {
+    fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+        vec![
+            ("run.output", self.output.clone()),
+            ("run.format", self.format.clone()),
+            ("postgresql.registry", self.registry.then(|| "true".to_owned())),
+        ]
+    }
+}
+
+impl RunArgs {
+    fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+        let own = vec![
+            ("run.report", self.report.clone()),
+            ("run.writers", self.writers.map(|writers| writers.to_string())),
+            ("metrics.textfile", self.metrics_file.clone()),
+            ("metrics.listen", self.metrics_listen.clone()),
+        ];
+        [self.reading.settings(), self.target.settings(), own].concat()
+    }
 }

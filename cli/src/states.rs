@@ -14,6 +14,7 @@ use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOp
 use daysum_io_s3::{Missing, ObjectStoreSink, Place};
 
 use crate::args::{Common, Selection};
+use crate::logging;
 use crate::output::Writer;
 use crate::replace::replace;
 use crate::setup::{lookups_of, open, runtime, warn_of_missing_columns, wrong};
@@ -21,7 +22,7 @@ use crate::setup::{lookups_of, open, runtime, warn_of_missing_columns, wrong};
 /// What to fold.
 #[derive(Debug, Args)]
 pub(crate) struct FoldArgs {
-    /// Directory with koku's tables or object keys.
+    /// Directory or s3://BUCKET/PREFIX with koku's tables or object keys.
     input: String,
     /// Fold only objects whose key contains this; repeat for more.
     #[arg(long, value_name = "TEXT")]
@@ -99,8 +100,8 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
 pub(crate) fn merge(args: &MergeArgs) -> Result<String> {
     let mut states = args.states.iter().map(|path| read(path));
     let mut merged = states.next().ok_or_else(|| wrong("no state to merge"))??;
-    for state in states {
-        merged.merge(state?)?;
+    for (state, path) in states.zip(&args.states[1..]) {
+        merged.merge(state?).inspect_err(|_| logging::remark(&format!("{} is refused:", path.display())))?;
     }
     write(&args.output, &merged)
 }

@@ -34,10 +34,10 @@ const RECORDED: [(&str, usize); 8] = [
     ("fold", 8909),
     ("merge", 221),
     ("finalise", 3210),
-    ("encode", 11549),
+    ("encode", 14998),
     ("spill", 1590),
     ("spilled finalise", 1342),
-    ("spilled encode", 11545),
+    ("spilled encode", 14994),
 ];
 
 /// What one holder may have of groups where they are spilled.

@@ -25,13 +25,14 @@ pub(super) struct Measured {
     pub(super) compression_ratio: f64,
     pub(super) total_duration_seconds: f64,
     pub(super) total_cpu_seconds: f64,
+    /// The largest of all counted runs.
     pub(super) peak_memory_bytes: u64,
     pub(super) memory_per_1k_input_rows_bytes: f64,
     pub(super) rows_per_second: f64,
     /// Reading and decoding the same columns with the same threads, and nothing else.
     pub(super) decode_only_seconds: f64,
     pub(super) ratio_to_decode_only: f64,
-    /// Seconds of the median run; those of fold and finalise are summed over threads.
+    /// Seconds of the median run; those of fold and finalise are summed over threads, those of write over writers.
     pub(super) phases: Value,
 }
 
@@ -50,7 +51,7 @@ impl Runs<'_> {
         let lookups = lookups(self.input)?;
         let (mut decoded, mut reports) = (Vec::new(), vec![Vec::new(); modes.len()]);
         for round in 0..=self.count.get() {
-            let (seconds, _) = decode(self.input, &lookups, self.threads)?;
+            let seconds = decode(self.input, &lookups, self.threads)?;
             let told = modes.iter().map(|mode| self.run(mode)).collect::<Result<Vec<_>>>()?;
             if round > 0 {
                 decoded.push(seconds);
@@ -63,7 +64,11 @@ impl Runs<'_> {
     }
 
     fn run(&self, mode: &str) -> Result<Value> {
-        let report = self.output.join("report.json");
+        let (report, days) = (self.output.join("report.json"), self.output.join("days"));
+        if days.exists() {
+            // Days that are there already are not written again, and writing is part of what is measured.
+            std::fs::remove_dir_all(&days).map_err(cannot("remove the days of the run before"))?;
+        }
         let program = std::env::current_exe().map_err(cannot("find this program"))?;
         let ended = Command::new(program)
             .arg("run")
@@ -71,11 +76,13 @@ impl Runs<'_> {
             .arg("--lookups")
             .arg(self.input.join("lookups.json"))
             .arg("--output")
-            .arg(self.output.join("days"))
+            .arg(&days)
             .arg("--report")
             .arg(&report)
             .args(["--force", "--mode", mode, "--memory-limit", self.memory_limit])
             .args(["--threads", &self.threads.to_string()])
+            .env_clear() // settings of this machine's runs: their metrics file, their features
+            .envs(std::env::var_os("TMPDIR").map(|directory| ("TMPDIR", directory)))
             .stdin(Stdio::null())
             .output()
             .map_err(cannot("start a run"))?;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use comfy_table::Table;
+use daysum::config::parse_bytes;
 use daysum::synth::{Shape, generate};
 use daysum_core::{Day, Error, Lookups, Result};
 
@@ -34,9 +35,9 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     threads: Option<NonZeroUsize>,
     /// Memory limit of every run.
-    #[arg(long, default_value = "256MiB")]
+    #[arg(long, default_value = "256MiB", value_parser = memory)]
     memory_limit: String,
-    /// Counted runs of each kind; medians are told. One more goes before, uncounted.
+    /// Counted runs of each kind; medians are told, and the largest peak. One more goes before, uncounted.
     #[arg(long, default_value = "5")]
     runs: NonZeroUsize,
     /// File that gets the measurements as JSON.
@@ -67,7 +68,16 @@ impl Mode {
     }
 }
 
+/// Memory as the runs will read it, refused before anything is measured.
+fn memory(text: &str) -> std::result::Result<String, String> {
+    parse_bytes(text).map(|_| text.to_owned())
+}
+
 pub(crate) fn run(args: &BenchArgs) -> Result<String> {
+    for path in [&args.json, &args.html].into_iter().flatten() {
+        // What was measured for an hour is not to end at a path that cannot be written.
+        std::fs::File::create(path).map_err(cannot("open a file for the measurements"))?;
+    }
     let temporary = tempfile::tempdir().map_err(cannot("make a temporary directory"))?;
     let data = args.data.as_deref().unwrap_or(temporary.path());
     let threads =

@@ -26,6 +26,9 @@ const WORDS: [&str; 16] = [
     "lumen", "matrix", "nickel", "orchid", "pixel",
 ];
 
+/// The hours of most pods.
+const ALL_DAY: (u32, u32) = (0, 24);
+
 /// A pod: what its rows say every hour.
 #[derive(Debug)]
 pub(super) struct Pod {
@@ -81,7 +84,7 @@ impl Cluster {
         let resource_ids = (0..shape.nodes).map(|_| format!("i-{:017x}", random.random::<u64>())).collect();
         let mut labels = Vec::new();
         let mut pod_names = Vec::new();
-        let pods = (0..shape.pods)
+        let pods: Vec<Pod> = (0..shape.pods)
             .map(|at| {
                 let (app, hash) = (format!("{}-{}", word(&mut random), at / 3), random.random::<u32>());
                 pod_names.push(format!("{app}-{hash:08x}-{:05x}", at));
@@ -90,6 +93,7 @@ impl Cluster {
                         let value = match *key {
                             "app" => app.clone(),
                             "version" => format!("v{version}"),
+                            "team" => format!("{}-{version}", WORDS[at as usize % 16]),
                             "pod_template_hash" => format!("{hash:08x}"),
                             _ => format!(
                                 "{}-{}",
@@ -103,6 +107,7 @@ impl Cluster {
                     labels.len() as u32 - 1
                 };
                 let first = text(1);
+                // A new version, and another team: one key that is enabled and one that is not.
                 let changes = random.random_range(0..50) == 0;
                 let second = if changes { text(2) } else { first };
                 let short = random.random_range(0..20) == 0;
@@ -115,20 +120,19 @@ impl Cluster {
                     hours: if short {
                         (random.random_range(0..12), random.random_range(13..24))
                     } else {
-                        (0, 24)
+                        ALL_DAY
                     },
                 }
             })
             .collect();
-        let volumes = (0..shape.volumes)
-            .map(|at| Volume {
-                pod: random.random_range(0..shape.pods),
-                second_pod: (at % 10 == 0).then(|| random.random_range(0..shape.pods)),
-                gib: f64::from(random.random_range(1..200u32)),
-            })
-            .collect();
+        let volumes = volumes(shape, &pods, &mut random);
         let source_uuid = Uuid::from_u64_pair(random.random(), random.random()).to_string();
         Self { source_uuid, namespaces, nodes, resource_ids, pod_names, pods, labels, volumes, keys }
+    }
+
+    /// A volume's class: most have the first one.
+    pub(super) fn class(volume: u32) -> u32 {
+        u32::from(volume % 5 == 4)
     }
 
     /// About half of the pods' keys, and one each of nodes and namespaces.
@@ -155,4 +159,29 @@ impl Cluster {
         };
         self.nodes.iter().zip(&self.resource_ids).enumerate().map(role).collect()
     }
+}
+
+/// Volumes of pods that live all day, since a claim is told of while a pod mounts it. A claim belongs to one namespace, so
+/// whoever else mounts it is of the same.
+fn volumes(shape: &Shape, pods: &[Pod], random: &mut StdRng) -> Vec<Volume> {
+    let mut lasting = vec![Vec::new(); shape.namespaces as usize];
+    for (at, pod) in (0..).zip(pods).filter(|(_, pod)| pod.hours == ALL_DAY) {
+        lasting[pod.namespace as usize].push(at);
+    }
+    lasting.retain(|pods| !pods.is_empty());
+    let volume = |at: u32| {
+        let inside = &lasting[random.random_range(0..lasting.len())];
+        let first = random.random_range(0..inside.len());
+        let node = |at: u32| pods[at as usize].node;
+        let elsewhere = || {
+            let mut others = inside[first..].iter().chain(&inside[..first]).copied();
+            others.find(|other| node(*other) != node(inside[first]))
+        };
+        Volume {
+            pod: inside[first],
+            second_pod: if at.is_multiple_of(10) { elsewhere() } else { None },
+            gib: f64::from(random.random_range(1..200u32)),
+        }
+    };
+    if lasting.is_empty() { Vec::new() } else { (0..shape.volumes).map(volume).collect() }
 }

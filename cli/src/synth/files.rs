@@ -115,7 +115,7 @@ struct Dictionaries {
     volumes: ArrayRef,
     handles: ArrayRef,
     volume_labels: ArrayRef,
-    class: ArrayRef,
+    classes: ArrayRef,
 }
 
 impl Dictionaries {
@@ -143,7 +143,7 @@ impl Dictionaries {
             volumes: text(each("pvc")),
             handles: text(each("vol")),
             volume_labels: text(volume_labels.collect()),
-            class: text(vec!["gp3".to_owned()]),
+            classes: text(["gp3", "io2"].map(str::to_owned).to_vec()),
         }
     }
 }
@@ -236,7 +236,7 @@ fn storage(cluster: &Cluster, texts: &Dictionaries, day: Day, hour: u32, random:
         ("node", column(mounts.iter().map(|mount| cluster.pods[mount.1 as usize].node), &texts.nodes)),
         ("persistentvolumeclaim", column(of_volume(), &texts.claims)),
         ("persistentvolume", column(of_volume(), &texts.volumes)),
-        ("storageclass", column(mounts.iter().map(|_| 0), &texts.class)),
+        ("storageclass", column(of_volume().map(Cluster::class), &texts.classes)),
         ("csi_volume_handle", column(of_volume(), &texts.handles)),
         ("persistentvolumeclaim_capacity_bytes", numbers(mounts.iter().map(size))),
         ("persistentvolumeclaim_capacity_byte_seconds", seconds()),

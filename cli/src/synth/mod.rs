@@ -37,7 +37,7 @@ pub struct Shape {
     pub namespaces: u32,
     /// Label keys of a pod; about half of them are enabled.
     pub label_keys: u32,
-    /// Volumes; each is mounted by one pod, every tenth by pods of two nodes.
+    /// Volumes; each is mounted by one pod, about every tenth by pods of two nodes.
     pub volumes: u32,
     /// Rows per row group.
     pub row_group_rows: usize,
