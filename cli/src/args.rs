@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use daysum::config::{Config, ConfigError, Note};
+use daysum::config::{Config, ConfigError, misspelt};
 use daysum_core::{CostCategory, Error, Lookups, Month, NodeRole, Result, TextOrNumber};
 
 use crate::logging;
@@ -80,8 +80,9 @@ fn node_role(text: &str) -> std::result::Result<NodeRole, String> {
 }
 
 impl Common {
-    /// Reads the file, the environment and these flags; `more` are flags of the command itself.
-    pub(crate) fn load(&self, more: &[(&'static str, Option<String>)]) -> Result<(Config, Vec<Note>)> {
+    /// Reads the file, the environment and these flags; `more` are flags of the command itself. What has no effect, or
+    /// deserves a second look, is told.
+    pub(crate) fn load(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
         let own = [("postgresql.url", self.database.clone()), ("postgresql.schema", self.schema.clone())];
         let flags: Vec<(&str, String)> =
             own.iter().chain(more).filter_map(|(key, value)| Some((*key, value.clone()?))).collect();
@@ -91,7 +92,16 @@ impl Common {
         let file = self.config.clone().or_else(named);
         let (config, notes) = Config::load_with(file.as_deref(), &env, &flags).map_err(refuse)?;
         logging::start(&config.logging);
-        Ok((config, notes))
+        for note in notes {
+            tracing::warn!("{note}");
+        }
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if let Some(known) = misspelt(&name) {
+                tracing::warn!("{name} is no setting and has no effect; did you mean {known}?");
+            }
+        }
+        Ok(config)
     }
 }
 

@@ -68,7 +68,7 @@ fn target(config: &Config) -> Result<(PostgresConfig, Schema)> {
 }
 
 pub(crate) fn db(common: &Common, command: &DbCommand) -> Result<(String, u8)> {
-    let (config, _) = common.load(&[])?;
+    let config = common.load(&[])?;
     let (database, schema) = target(&config)?;
     let name = schema.name().to_owned();
     let mut database = Database::new(database, schema);
@@ -147,7 +147,7 @@ impl Asked {
         let mut settings = self.selection.settings();
         settings.push(("run.output", self.output.clone()));
         settings.push(("run.format", self.format.clone()));
-        let (config, _) = common.load(&settings)?;
+        let config = common.load(&settings)?;
         let mut lookups = Lookups::default();
         config.complete(&mut lookups);
         self.selection.complete(&mut lookups);

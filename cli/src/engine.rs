@@ -221,8 +221,9 @@ impl Shared<'_> {
             Err(error) if error.is_retryable() => return Err(error),
             Err(error) => {
                 let [unit] = units else { return Ok(false) };
-                // A bad row, or a sum that overflowed, is no unreadable file: such days are always held back.
-                let unreadable = matches!(error.code(), "format" | "schema" | "port");
+                // A bad row, or a sum that overflowed, is no unreadable file, and one that could not be had may be sound:
+                // such days are always held back.
+                let unreadable = matches!(error.code(), "format" | "schema");
                 let held = !(self.options.skip_unreadable && unreadable);
                 // Told before its days can be handed over by anybody: what is missing in them is then put aside
                 // before they are published.

@@ -77,6 +77,9 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<String> {
     let started = Instant::now();
     let output = &args.output;
     let cannot = |error| Error::port("generator", format!("open {}", output.display()), false, error);
+    if output.to_string_lossy().contains("://") {
+        return Err(wrong("clusters are generated into a directory of this machine; copy it from there"));
+    }
     fs::create_dir_all(output).map_err(cannot)?;
     if fs::read_dir(output).map_err(cannot)?.next().is_some() {
         return Err(wrong(&format!(

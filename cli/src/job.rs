@@ -72,7 +72,9 @@ impl Job {
         target: &TargetArgs,
         purpose: Purpose,
     ) -> Result<Self> {
-        let database = config.postgresql.connection()?;
+        // Somebody else's DATABASE_URL is none of a run's that needs no database.
+        let needs_none = config.run.output.is_some() && config.run.lookups.is_some();
+        let database = if needs_none { None } else { config.postgresql.connection()? };
         let mut lookups = lookups_of(config, &reading.selection, database.clone()).await?;
         let fold =
             FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
@@ -309,7 +311,8 @@ impl Job {
         let unreadable: Vec<(Day, Day)> =
             plan.unreadable.iter().map(|bad| bad.days.unwrap_or((first, last))).collect();
         if self.options.skip_unreadable {
-            plan.unreadable.clear(); // told above; they hold nothing back
+            // Told above, and they hold nothing back: but for those that could not be had, which may be sound.
+            plan.unreadable.retain(|bad| !matches!(bad.error.code(), "format" | "schema"));
         }
         let mut schedule = Schedule::new(plan, self.fold.clone());
         report.days_held.extend(schedule.held().iter().filter(|day| self.is_asked(**day)));

@@ -36,14 +36,16 @@ pub(crate) fn start(logging: &Logging) {
 /// Libraries that write whole addresses and requests at their lower levels, and secrets with them: nobody gets those.
 const DISCREET: &str = "hyper=info,hyper_util=info,reqwest=info,h2=info";
 
-/// The configured level is that of daysum's own lines. Its libraries explain every request; they are asked at `trace`.
+/// The configured level is that of daysum's own lines, and of the client that tells each retry of a request. Other libraries
+/// explain every request; they are asked at `trace`.
 fn filter(level: &str) -> EnvFilter {
     let asked = std::env::var("DAYSUM_LOG").ok().filter(|text| !text.is_empty());
     let asked = asked.unwrap_or_else(|| match level {
         "trace" => "trace".to_owned(),
         "error" => "error".to_owned(),
         level => {
-            format!("warn,daysum={level},daysum_core={level},daysum_io_s3={level},daysum_io_postgres={level}")
+            let own = ["daysum", "daysum_core", "daysum_io_s3", "daysum_io_postgres", "object_store"];
+            own.iter().fold("warn".to_owned(), |filter, name| format!("{filter},{name}={level}"))
         }
     });
     EnvFilter::new(format!("{asked},{DISCREET}")) // of two lines for one library the last one holds

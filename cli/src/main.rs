@@ -94,10 +94,7 @@ fn main() -> ExitCode {
         Command::Db(command) => db::db(&common, &command).and_then(coded),
         Command::Status(asked) => db::status(&common, &asked).and_then(told),
         Command::Quarantine(command) => db::quarantine(&common, &command).and_then(told),
-        Command::Config(ConfigCommand::Show) => common.load(&[]).and_then(|(config, notes)| {
-            notes.iter().for_each(|note| logging::remark(&note.to_string()));
-            told(config.to_yaml())
-        }),
+        Command::Config(ConfigCommand::Show) => common.load(&[]).and_then(|config| told(config.to_yaml())),
         Command::Plan(args) => run::plan(&common, &args).and_then(told),
         Command::Diff(args) => run::compare(&common, &args, true).and_then(coded),
         Command::Verify(args) => run::compare(&common, &args, false).and_then(coded),

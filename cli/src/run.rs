@@ -105,7 +105,7 @@ pub(crate) struct RunArgs {
 
 /// Runs; the report is written to `--report`, and the metrics, whatever went wrong.
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
-    let (config, runtime) = (load(common, &args.settings())?, runtime()?);
+    let (config, runtime) = (common.load(&args.settings())?, runtime()?);
     let metrics = Metrics::start(&config.metrics, &runtime)?;
     let source = config.ocp.provider_uuid.clone().unwrap_or_default().to_lowercase();
     let mut report = Report { source, ..Report::default() };
@@ -147,7 +147,7 @@ fn carry_out(
 pub(crate) fn plan(common: &Common, args: &PlanArgs) -> Result<String> {
     let PlanArgs { reading, target } = args;
     let settings = [reading.settings(), target.settings()].concat();
-    let (config, runtime) = (load(common, &settings)?, runtime()?);
+    let (config, runtime) = (common.load(&settings)?, runtime()?);
     let mut job = runtime.block_on(Job::prepare(&config, reading, target, Purpose::Look))?;
     let mut report = job.report(&config);
     let (mut row_groups, mut rows, mut bytes, mut days) = (0, 0, 0, BTreeSet::new());
@@ -186,7 +186,7 @@ pub(crate) fn plan(common: &Common, args: &PlanArgs) -> Result<String> {
 /// `daysum diff` and `daysum verify`: computes every day again and compares it with the database. The code is
 /// 1 where anything differs, 3 where a day could not be computed, 4 where there was nothing to compare.
 pub(crate) fn compare(common: &Common, reading: &ReadArgs, show_rows: bool) -> Result<(String, u8)> {
-    let (mut config, runtime) = (load(common, &reading.settings())?, runtime()?);
+    let (mut config, runtime) = (common.load(&reading.settings())?, runtime()?);
     if config.postgresql.connection()?.is_none() {
         return Err(wrong("diff and verify compare with a database: give --database URL"));
     }
@@ -229,14 +229,6 @@ pub(crate) fn compare(common: &Common, reading: &ReadArgs, show_rows: bool) -> R
         () => 0,
     };
     Ok((lines.join("\n"), code))
-}
-
-fn load(common: &Common, settings: &[(&'static str, Option<String>)]) -> Result<Config> {
-    let (config, notes) = common.load(settings)?;
-    for note in notes {
-        tracing::warn!("{note}");
-    }
-    Ok(config)
 }
 
 impl ReadArgs {

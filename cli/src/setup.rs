@@ -110,10 +110,12 @@ pub(crate) fn output_within(input: &Address, output: &Address) -> Result<Option<
 
 /// An address in a form in which that of a folder is the start of what lies in it.
 fn folder(address: &str) -> Option<PathBuf> {
-    let directory = match Url::parse(address).ok().filter(|url| url.scheme().len() > 1) {
+    if let Some(folder) = daysum_io_s3::folder(address).ok()? {
+        return Some(folder.into());
+    }
+    let directory = match Url::parse(address).ok().filter(|url| url.scheme() == "file") {
         None => std::path::absolute(address).ok()?,
-        Some(url) if url.scheme() == "file" => url.to_file_path().ok()?,
-        Some(url) => return Some(format!("{}/{}", url.host_str().unwrap_or_default(), url.path()).into()),
+        Some(url) => url.to_file_path().ok()?,
     };
     // What is not there yet has no links in it.
     let there = directory.ancestors().find(|ancestor| ancestor.exists())?;

@@ -70,7 +70,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
     let runtime = runtime()?;
     let mut settings = args.selection.settings();
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
-    let (config, _) = common.load(&settings)?;
+    let config = common.load(&settings)?;
     let state = runtime.block_on(async {
         let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
         let source = open(&args.input, &config)?;
@@ -110,7 +110,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<(String, 
     let mut settings = args.selection.settings();
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
     settings.push(("run.format", args.format.clone()));
-    let (config, _) = common.load(&settings)?;
+    let config = common.load(&settings)?;
     let runtime = runtime()?;
     let lookups = runtime
         .block_on(async { lookups_of(&config, &args.selection, config.postgresql.connection()?).await })?;

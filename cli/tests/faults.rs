@@ -25,11 +25,20 @@ impl Scene {
 
     /// A run whose rows carry this alias; what it said.
     fn run(&self, alias: &str, code: i32, more: &[&str]) -> String {
+        self.run_with(alias, code, more, &[])
+    }
+
+    /// The same with variables.
+    fn run_with(&self, alias: &str, code: i32, more: &[&str], variables: &[(&str, String)]) -> String {
         let (input, (_, lookups)) = (format!("s3://{BUCKET}/in"), golden("gen-small"));
         let run = ["run", &input, "--lookups", text(&lookups), "--cluster-alias", alias, "--threads", "1"];
         let to = ["--database", &self.url, "--schema", SCHEMA];
         let limits = [("S3_TIMEOUT", "1".to_owned()), ("DAYSUM_S3_RETRY_TIMEOUT", "2".to_owned())];
-        DAYSUM.ends_with(code, &[&run[..], &to, more].concat(), &[&self.s3.variables()[..], &limits].concat())
+        DAYSUM.ends_with(
+            code,
+            &[&run[..], &to, more].concat(),
+            &[&self.s3.variables()[..], &limits, variables].concat(),
+        )
     }
 
     /// Days, rows, and whose they are.
@@ -65,6 +74,23 @@ fn a_refusal_in_the_middle_holds_back_its_day_and_the_next_run_completes_it() {
     assert_eq!(scene.published(), replaced);
     let left = shared().sql(&scene.database, &format!("SELECT object FROM {SCHEMA}.daysum_quarantine"));
     assert_eq!(left, "", "what has been read is forgotten");
+}
+
+/// A file that could not be had may be a sound one: unlike a bad one, it is never left out of its days.
+#[test]
+fn what_may_not_be_read_is_not_skipped() {
+    let scene = Scene::new();
+    scene.run("old", 0, &[]);
+    let old = scene.published();
+    let skip = [("DAYSUM_POLICY_BAD_FILE", "skip-and-report".to_owned())];
+    scene.s3.plan(after_footers(Fault::Forbidden, 2));
+    scene.run_with("new", 3, &[], &skip);
+    assert_eq!(scene.s3.planned(), 0, "it was met");
+    let kept = scene.published();
+    assert!(kept.lines().any(|day| old.contains(day)), "a day is the old one: {kept}");
+    scene.s3.plan(std::iter::repeat_n(Some(Fault::Forbidden), 1000));
+    scene.run_with("newer", 3, &[], &skip);
+    assert_eq!(scene.published(), kept, "nor where the footers are refused");
 }
 
 #[test]

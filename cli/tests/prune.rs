@@ -58,7 +58,7 @@ fn rows_of_days_without_objects_go_when_somebody_says_so() {
     let since = [&prune[..], &["--since", "2025-11-03"]].concat();
     assert!(days(&bench.run(4, &since), "days_pruned").is_empty(), "the day is not asked for");
     let input = bench.path("input");
-    let plan = [&["plan", text(&input), "--lookups", text(&bench.lookups)], &prune[..]].concat();
+    let plan = [&["plan", text(&input), "--lookups", text(&bench.lookups)], &to[..]].concat();
     assert!(DAYSUM.run(&plan, &[]).stdout.contains("orphaned   1 days  2025-11-02"));
     assert_eq!(rows(), before, "nobody has asked for it, or planned only");
 

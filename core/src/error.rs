@@ -222,7 +222,8 @@ impl Error {
         Self::Wire { reason: reason.to_string() }
     }
 
-    pub(crate) fn config(reason: impl Into<String>) -> Self {
+    /// Wrong settings or lookups: the caller can mend it.
+    pub fn config(reason: impl Into<String>) -> Self {
         Self::Config { reason: reason.into() }
     }
 

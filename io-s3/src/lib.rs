@@ -18,13 +18,14 @@ mod discreet;
 mod local;
 mod open;
 mod quarantine;
+mod refusal;
 mod sink;
 mod source;
 mod state_store;
 mod walk;
 
 pub use local::LocalSource;
-pub use open::{Missing, Place, StoreSettings};
+pub use open::{Missing, Place, StoreSettings, folder};
 pub use quarantine::ObjectStoreQuarantine;
 pub use sink::ObjectStoreSink;
 pub use source::ObjectStoreSource;

@@ -28,8 +28,8 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
-use crate::discreet::discreet;
 use crate::open::Place;
+use crate::refusal;
 
 /// Days below a place, in one format.
 #[derive(Debug, Clone)]
@@ -166,7 +166,10 @@ impl Entry {
     /// Whether the file is the one that was written with this entry.
     fn is_of(&self, file: &ObjectMeta) -> bool {
         // Some stores quote an ETag in one answer and not in the other, and some tell none in a listing.
-        let bare = |etag: &Option<String>| etag.as_ref().map(|etag| etag.trim_matches('"').to_owned());
+        let bare = |etag: &Option<String>| {
+            let etag = etag.as_ref().map(|etag| etag.trim_matches('"').to_owned());
+            etag.filter(|etag| !etag.is_empty())
+        };
         let (ours, theirs) = (bare(&self.etag), bare(&file.e_tag));
         file.size == self.size && (ours.is_none() || theirs.is_none() || ours == theirs)
     }
@@ -184,8 +187,7 @@ pub(crate) fn check(source_uuid: &str) -> Result<()> {
 }
 
 pub(crate) fn refuse(operation: &str, path: &Path, error: object_store::Error) -> Error {
-    let retryable = matches!(error, object_store::Error::Generic { .. });
-    Error::port("sink", format!("{operation} {path}"), retryable, discreet(&error))
+    refusal::refuse("sink", format!("{operation} {path}"), &error)
 }
 
 /// A finished digest, as it is written.
@@ -281,8 +283,17 @@ impl Write<'_> {
                 self.upload.insert(self.sink.place.store.put_multipart(path).await?)
             }
         };
-        upload.put_part(part.into()).await
+        match upload.put_part(part.into()).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(give_up(upload.as_mut(), error).await),
+        }
     }
+}
+
+/// Parts of an upload that is never completed are in no listing, and are paid for.
+async fn give_up(upload: &mut dyn MultipartUpload, error: object_store::Error) -> object_store::Error {
+    let _ = upload.abort().await; // what it was given up for says more
+    error
 }
 
 impl SinkWrite for Write<'_> {
@@ -347,8 +358,14 @@ async fn put(
     let put = match upload {
         None => store.put(staged.unwrap_or(path), content.into()).await?,
         Some(mut upload) => {
-            upload.put_part(content.into()).await?;
-            upload.complete().await?
+            let sent = match upload.put_part(content.into()).await {
+                Ok(()) => upload.complete().await,
+                Err(error) => Err(error),
+            };
+            match sent {
+                Ok(put) => put,
+                Err(error) => return Err(give_up(upload.as_mut(), error).await),
+            }
         }
     };
     if let Some(staged) = staged {

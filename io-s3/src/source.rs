@@ -17,8 +17,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
 
-use crate::discreet::discreet;
 use crate::open::Place;
+use crate::refusal;
 use crate::walk;
 
 /// Ranges that are no further apart than this are one request: a round trip costs more than the bytes between.
@@ -173,22 +173,12 @@ pub(crate) fn refuse_listing(error: object_store::Error) -> Error {
 
 fn refuse(operation: &str, key: &str, error: object_store::Error) -> Error {
     use object_store::Error as Cause;
-    let reason = match &error {
-        Cause::Precondition { .. } => return Error::changed(key),
+    match error {
+        Cause::Precondition { .. } => Error::changed(key),
         // Only what a listing named is read; a listing of nothing has no object.
-        Cause::NotFound { .. } if operation != LIST => return Error::vanished(key),
-        Cause::PermissionDenied { .. } => {
-            "permission denied (403); check the rights of the access key".to_owned()
-        }
-        Cause::Unauthenticated { .. } => "the credentials are refused (401)".to_owned(),
-        // Of listings the client tells the refusal in words only.
-        other if operation == LIST && other.to_string().contains("403 Forbidden") => {
-            "permission denied (403); check that the access key may list the bucket".to_owned()
-        }
-        other => discreet(other),
-    };
-    let retryable = matches!(error, Cause::Generic { .. } | Cause::JoinError { .. });
-    Error::port("source", format!("{operation} {key}"), retryable, reason)
+        Cause::NotFound { .. } if operation != LIST => Error::vanished(key),
+        error => refusal::refuse("source", format!("{operation} {key}"), &error),
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use futures::stream::{self, StreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use crate::discreet::discreet;
 use crate::open::Place;
+use crate::refusal;
 
 /// States below a place.
 #[derive(Debug, Clone)]
@@ -43,8 +43,7 @@ fn check(name: &str) -> Result<()> {
 }
 
 fn refuse(operation: &str, path: &Path, error: object_store::Error) -> Error {
-    let retryable = matches!(error, object_store::Error::Generic { .. });
-    Error::port("state store", format!("{operation} {path}"), retryable, discreet(&error))
+    refusal::refuse("state store", format!("{operation} {path}"), &error)
 }
 
 impl StateStore for ObjectStoreStateStore {

@@ -40,6 +40,22 @@ impl Key {
         let path = self.path.strip_prefix("run.").unwrap_or(self.path);
         format!("DAYSUM_{}", path.replace('.', "_").to_ascii_uppercase())
     }
+
+    /// Every variable that gives it, the first one first.
+    pub(super) fn every_variable(&self) -> impl Iterator<Item = String> {
+        std::iter::once(self.own_variable()).chain(self.variables.iter().map(|name| (*name).to_owned()))
+    }
+}
+
+/// What somebody who set this variable was probably after: the nearest of those that are read; `None` where it is one, or
+/// has nothing to do with daysum.
+pub fn misspelt(variable: &str) -> Option<String> {
+    let others = ["DAYSUM_CONFIG", "DAYSUM_LOG"].map(str::to_owned);
+    let known = || KEYS.iter().flat_map(Key::every_variable).chain(others.clone());
+    if !variable.starts_with("DAYSUM_") || known().any(|name| name == variable) {
+        return None;
+    }
+    known().min_by_key(|name| strsim::damerau_levenshtein(name, variable))
 }
 
 /// The key of that path.

@@ -92,13 +92,10 @@ pub(super) fn collect(
         accept(&mut settings, key, text, origin)?;
     }
     for key in KEYS {
-        let own = key.own_variable();
-        let mut variables = std::iter::once(own.as_str()).chain(key.variables.iter().copied());
         // A variable set to nothing, as compose files leave them, counts as not set.
-        let found =
-            variables.find_map(|name| env(name).filter(|text| !text.is_empty()).map(|text| (name, text)));
-        if let Some((name, text)) = found {
-            accept(&mut settings, key, &text, Origin::Environment(name.to_owned()))?;
+        let text = |name: String| env(&name).filter(|text| !text.is_empty()).map(|text| (name, text));
+        if let Some((name, text)) = key.every_variable().find_map(text) {
+            accept(&mut settings, key, &text, Origin::Environment(name))?;
         }
     }
     if let Some((path, text)) = file {

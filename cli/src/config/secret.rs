@@ -74,7 +74,13 @@ impl Serialize for Address {
 }
 
 fn shown(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let Some((scheme, rest)) = text.split_once("://") else {
+        // Where somebody forgot the scheme, a password is one all the same.
+        return match text.rsplit_once('@').and_then(|(login, host)| Some((login.split_once(':')?.0, host))) {
+            Some((user, host)) => format!("{user}:{HIDDEN}@{host}"),
+            None => text.to_owned(),
+        };
+    };
     let (rest, query) = match rest.split_once('?') {
         Some((rest, _)) => (rest, format!("?{HIDDEN}")),
         None => (rest, String::new()),

@@ -20,6 +20,8 @@ pub struct Effective {
     pub origin: String,
     /// What it does, or why it does nothing.
     pub about: &'static str,
+    /// Environment variables that give it, the first one first.
+    pub variables: Vec<String>,
     /// Whether it is accepted without having an effect.
     pub idle: bool,
 }
@@ -37,6 +39,7 @@ pub(super) fn effective(settings: &Settings) -> Vec<Effective> {
                 value: given.map_or_else(default, |setting| Some(text(&setting.value))),
                 origin: given.map_or(Origin::Default, |setting| setting.origin.clone()).to_string(),
                 about: key.about,
+                variables: key.every_variable().collect(),
                 idle: key.role != Role::Obeyed,
             }
         })
@@ -57,7 +60,9 @@ pub(super) fn yaml(settings: &Settings) -> String {
         let hash = if line.idle { "# " } else { "" };
         let value = line.value.as_deref().map(quoted).unwrap_or_default();
         let given = format!("{hash}{rest}: {value}");
-        writeln!(out, "  {given:<44} # {}; {}", line.origin, line.about).expect("a String takes every write");
+        let variables = line.variables.join(", ");
+        writeln!(out, "  {given:<44} # {}; {}; {variables}", line.origin, line.about)
+            .expect("a String takes every write");
     }
     out
 }
