@@ -20,6 +20,11 @@ pub struct KeyFacts {
     pub partition: Option<Month>,
     /// The `day=` part, or the date in the file's name, where it lies in the partition's month.
     pub day: Option<Day>,
+    /// The table that a folder is named after.
+    pub table: Option<Table>,
+    /// Whether that is koku's daily table or the raw one. The earlier Python's folders, which come after the day, say
+    /// nothing: one that is called daily holds hourly rows (SPEC 1.2).
+    pub grain: Option<Grain>,
 }
 
 impl KeyFacts {
@@ -31,6 +36,8 @@ impl KeyFacts {
     /// assert_eq!(facts.source.as_deref(), Some("ab-1"));
     /// assert_eq!(facts.partition.map(|month| month.to_string()).as_deref(), Some("2025-08"));
     /// assert_eq!(facts.day.map(|day| day.to_string()).as_deref(), Some("2025-08-02"));
+    /// assert_eq!(facts.table, Some(daysum_core::schema::Table::NodeLabels));
+    /// assert_eq!(facts.grain, Some(daysum_core::schema::Grain::Hourly));
     /// ```
     pub fn of(key: &str) -> Self {
         let part = |name: &str| key.split('/').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
@@ -44,7 +51,8 @@ impl KeyFacts {
             let of_part = number("day").and_then(|day| Day::from_ymd(year, month_number, day));
             of_part.or_else(|| date_in(key.rsplit('/').next()?)).filter(|day| day.month() == month)
         });
-        Self { source: part("source").map(str::to_lowercase), partition, day }
+        let (table, grain) = table_of(key);
+        Self { source: part("source").map(str::to_lowercase), partition, day, table, grain }
     }
 
     /// Whether a file with this key can hold rows that are wanted.
@@ -53,6 +61,34 @@ impl KeyFacts {
         (source_uuid.is_empty() || self.source.as_ref().is_none_or(|of_key| of_key == source_uuid))
             && self.partition.is_none_or(|month| (*first..=*last).contains(&month))
     }
+}
+
+/// The table that a folder of the key is named after, and its grain: `openshift_pod_usage_line_items_daily/source=…` as in
+/// koku's tables, `parquet/daily/…/pod_usage/source=…` as its object keys are.
+fn table_of(key: &str) -> (Option<Table>, Option<Grain>) {
+    let folders: Vec<&str> = key.split('/').collect();
+    let folders = &folders[..folders.len() - 1];
+    let named = |folder: &&str| {
+        let name = folder.strip_prefix("openshift_").unwrap_or(folder);
+        let name = name.strip_suffix("_daily").unwrap_or(name);
+        let name = name.strip_suffix("_line_items").unwrap_or(name);
+        Table::ALL.into_iter().find(|table| table.report_type() == name)
+    };
+    let Some((at, table)) = folders.iter().enumerate().find_map(|(at, folder)| Some((at, named(folder)?)))
+    else {
+        return (None, None);
+    };
+    let of_koku = folders.get(at + 1).is_some_and(|next| next.starts_with("source="));
+    let below = |parents: &[&str]| folders[..at].windows(parents.len()).any(|these| these == parents);
+    let grain = match folders[at] {
+        _ if !of_koku => None,
+        name if name.ends_with("_line_items_daily") => Some(Grain::Daily),
+        name if name.ends_with("_line_items") => Some(Grain::Hourly),
+        _ if below(&["parquet", "daily"]) || folders[0] == "daily" => Some(Grain::Daily),
+        _ if below(&["parquet"]) => Some(Grain::Hourly),
+        _ => None,
+    };
+    (Some(table), grain)
 }
 
 /// Which objects can hold what the lookups ask for.
@@ -161,19 +197,27 @@ pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Resu
         if !facts.may_hold(&wanted) || is_of_other_table(&meta.key) {
             continue;
         }
-        match footer.and_then(|footer| Ok((footer.table()?, footer))) {
-            Ok((table, footer)) => found.push((table, facts.partition, meta, footer)),
+        // Columns tell the table, and its folder where those are missing that would; of the grain the folder knows more.
+        let told = footer.and_then(|footer| match (footer.table(), facts.table) {
+            (Ok(table), _) | (Err(_), Some(table)) => Ok((table, footer)),
+            (Err(error), None) => Err(error),
+        });
+        match told {
+            Ok((table, footer)) => {
+                let grain = facts.grain.unwrap_or(footer.grain());
+                found.push((table, grain, facts.partition, meta, footer));
+            }
             Err(error) => unreadable.push(UnreadableObject::new(meta, error)),
         }
     }
     let daily: BTreeSet<(Table, Option<Month>)> = found
         .iter()
-        .filter(|(.., footer)| footer.grain() == Grain::Daily)
-        .map(|(table, partition, ..)| (*table, *partition))
+        .filter(|(_, grain, ..)| *grain == Grain::Daily)
+        .map(|(table, _, partition, ..)| (*table, *partition))
         .collect();
     let mut objects: Vec<(Table, PlannedObject)> = Vec::new();
-    for (table, partition, meta, footer) in found {
-        let Some(kind) = FactKind::of(table, footer.grain(), daily.contains(&(table, partition))) else {
+    for (table, grain, partition, meta, footer) in found {
+        let Some(kind) = FactKind::of(table, grain, daily.contains(&(table, partition))) else {
             continue;
         };
         match kind.check(footer.object(), footer.schema()) {

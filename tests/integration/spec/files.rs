@@ -186,6 +186,8 @@ fn missing_columns_are_null() {
         "persistentvolume_labels",
         "storageclass",
         "persistentvolumeclaim_usage_byte_seconds",
+        "node_labels",
+        "namespace_labels",
     ];
     let null = |column: &ArrayRef| new_null_array(column.data_type(), column.len());
     let files = fixture.files();
@@ -245,10 +247,38 @@ fn a_column_of_lists_that_is_not_read_does_no_harm() {
     });
 }
 
-/// Exports of koku's own tables have every column in every file (SPEC 1.4).
+/// koku's folders say which rows are daily, whatever columns a file has or lacks (SPEC 1.3, 1.7).
+#[test]
+fn the_table_of_a_folder_beats_a_column_for_ends() {
+    let fixture = Fixture::with_storage();
+    let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
+    let otherwise = |file: &InputFile| {
+        let rows = read_parquet(file.bytes.clone());
+        let schema = rows.schema();
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        let starts = rows.column_by_name("interval_start").expect("every file has it").clone();
+        let others = names.zip(rows.columns().iter().cloned()).filter(|(name, _)| *name != "interval_end");
+        let ends = file.key.contains("_daily/").then_some(("interval_end", starts));
+        let columns = others.chain(ends).map(|(name, column)| (name, column, true));
+        let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("one length");
+        InputFile { key: file.key.clone(), bytes: written(&rows, EnabledStatistics::Page) }
+    };
+    let files: Vec<InputFile> = fixture.files().iter().map(otherwise).collect();
+    each_of(&files, &fixture.lookups, |summary| {
+        assert_same("by folder", &expected, &summary.0, Precision::Bits);
+    });
+}
+
+/// Exports of koku's own tables have every column in every file (SPEC 1.4). In folders that say nothing, their rows tell.
 #[test]
 fn daily_files_may_have_a_column_for_ends() {
     let fixture = Fixture::with_storage();
+    let beside_the_month = |key: &str| {
+        let [table, source, year, month, name] = key.split('/').collect::<Vec<_>>()[..] else {
+            panic!("{key} is not koku's")
+        };
+        format!("{source}/{year}/{month}/{table}/{name}")
+    };
     let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
     // Some writers have no statistics for a column without a type.
     for (of, statistics) in [
@@ -268,8 +298,10 @@ fn daily_files_may_have_a_column_for_ends() {
             let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("one length");
             InputFile { key: file.key.clone(), bytes: written(&rows, statistics) }
         };
-        let files: Vec<InputFile> = fixture.files().iter().map(with_ends).collect();
-        each_of(&files, &fixture.lookups, |summary| {
+        let files = fixture.files();
+        let files =
+            files.iter().map(|file| InputFile { key: beside_the_month(&file.key), ..with_ends(file) });
+        each_of(&files.collect::<Vec<_>>(), &fixture.lookups, |summary| {
             assert_same("with ends", &expected, &summary.0, Precision::Bits)
         });
     }

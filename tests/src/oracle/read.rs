@@ -129,10 +129,18 @@ pub(super) fn read(oracle: &Oracle, files: &[InputFile], lookups: &Lookups) -> R
         for batch in reader.build().map_err(|error| format(error.to_string()))? {
             batches.push(plain(&batch.map_err(|error| format(error.to_string()))?, &at)?);
         }
-        // Daily rows say no end of an interval; a file whose rows do is hourly, whatever its name (SPEC 1.2, 1.4).
+        // koku's folders tell (SPEC 1.2). In others daily rows say no end of an interval, and a file whose rows do is
+        // hourly, whatever its name (SPEC 1.4).
         let ends = batches.iter().filter_map(|batch| batch.column_by_name("interval_end"));
         let (rows, without) = ends.fold((0, 0), |sum, ends| (sum.0 + ends.len(), sum.1 + ends.null_count()));
-        let hourly = has_ends && (rows == 0 || without < rows);
+        let by_rows = has_ends && (rows == 0 || without < rows);
+        let folder =
+            file.key.split_once("/source=").map(|(before, _)| before.rsplit('/').next().unwrap_or(before));
+        let hourly = match folder {
+            Some(table) if table.ends_with("_line_items_daily") => false,
+            Some(table) if table.ends_with("_line_items") => true,
+            _ => by_rows,
+        };
         opened.push((file, partition, hourly, batches));
     }
     let with_daily: BTreeSet<Partition> = opened
