@@ -10,6 +10,8 @@
 //! - [`finalise`] turns a day of it into rows of `reporting_ocpusagelineitem_daily_summary`.
 //! - [`port`] says what a source, a sink and a state store promise.
 //!
+//! Rules are named by their section, such as SPEC 2.7, in `docs/spec.md` of the repository.
+//!
 //! [`drive::summarise`] does all of it on one task of any executor. Across threads, or machines, each part is folded
 //! by itself and the parts are merged, in any order and to the same last bit. All parts are of one plan, because which
 //! files are there decides how the others are read (SPEC 1.7); parts that were planned apart refuse to merge:

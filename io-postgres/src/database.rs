@@ -75,7 +75,8 @@ impl Database {
     }
 
     /// What koku's tables answer for one provider and month. `report_period_id` is `None` where koku has no such
-    /// period: then a run must warn and write nothing (SPEC 3.3).
+    /// period: nothing can be written without one, and [`ensure_report_period`](Self::ensure_report_period) makes it
+    /// (SPEC 3.3).
     pub async fn lookups(&mut self, source_uuid: &str, month: Month) -> Result<Lookups> {
         let (schema, source) = (self.schema.clone(), source_of(source_uuid)?);
         let tx = self.reading("read the lookups").await?;

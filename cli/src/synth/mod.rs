@@ -4,8 +4,8 @@
 //! Shape (sizes) ── Cluster (names, labels, volumes: once) ── a file per day and table, each from its own random numbers
 //! ```
 //!
-//! The same shape gives the same bytes, however many threads write. Cardinalities follow koku's estimates
-//! (SPEC 1.8): about 13 pods per namespace and 20 per node; a pod reports every hour it lives.
+//! The same shape gives the same bytes, however many threads write. There are about 13 pods per
+//! namespace and 20 per node, twice as many as koku expects (SPEC 1.8); a pod reports every hour it lives.
 
 mod cluster;
 mod files;

@@ -1,4 +1,4 @@
-//! Reading Parquet as a conversation: no IO, no async (DESIGN 2).
+//! Reading Parquet as a conversation: no IO, no async.
 //!
 //! ```text
 //!   FooterDecoder            ChunkDecoder (one row group)
@@ -50,7 +50,7 @@ pub use windows::WindowedDecoder;
 use crate::error::{Error, Location, Result};
 
 /// Rows per decoded batch. Larger batches amortise the work per batch and dictionary; beyond this
-/// they no longer fit the caches (DESIGN, measurements).
+/// they no longer fit the caches.
 pub const BATCH_ROWS: usize = 16_384;
 
 /// Takes a step of parquet's reader, which in places believes what a page says of its own length and panics where that

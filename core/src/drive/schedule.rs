@@ -1,4 +1,4 @@
-//! In which order row groups are read, and when a day is whole (DESIGN 5).
+//! In which order row groups are read, and when a day is whole.
 //!
 //! ```text
 //! Plan -> units (a row group and the days it can hold), earliest day first

@@ -167,7 +167,7 @@ impl RowCounts {
         self.out_of_range + self.other_month + self.no_node + self.anomalous
     }
 
-    /// The conservation law (DESIGN 9).
+    /// The conservation law: every row that was read is aggregated or left out.
     pub fn is_conserved(&self) -> bool {
         self.rows_in == self.aggregated + self.filtered()
     }

@@ -1,4 +1,4 @@
-//! States as bytes: an envelope around one Arrow IPC stream per table and day (DESIGN 10).
+//! States as bytes: an envelope around one Arrow IPC stream per table and day.
 //!
 //! ```text
 //! "daysum\0\1" | version u32 | length u32 | header (JSON) | streams … | SHA-256 of everything before
