@@ -19,6 +19,7 @@ mod local;
 mod open;
 mod quarantine;
 mod refusal;
+mod s3;
 mod sink;
 mod source;
 mod state_store;

@@ -159,9 +159,19 @@ fn changed(file: &InputFile, change: impl Fn(&str, &ArrayRef) -> Option<ArrayRef
     let schema = rows.schema();
     let columns = schema.fields().iter().zip(rows.columns());
     let kept =
-        columns.filter_map(|(field, column)| Some((field.name(), change(field.name(), column)?, true)));
-    let rows = RecordBatch::try_from_iter_with_nullable(kept).expect("columns of one length");
-    InputFile { key: file.key.clone(), bytes: written(&rows, EnabledStatistics::Page) }
+        columns.filter_map(|(field, column)| Some((field.name().as_str(), change(field.name(), column)?)));
+    of_columns(file, kept, EnabledStatistics::Page)
+}
+
+/// A file in the place of this one.
+fn of_columns<'a>(
+    file: &InputFile,
+    columns: impl Iterator<Item = (&'a str, ArrayRef)>,
+    statistics: EnabledStatistics,
+) -> InputFile {
+    let columns = columns.map(|(name, column)| (name, column, true));
+    let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
+    InputFile { key: file.key.clone(), bytes: written(&rows, statistics) }
 }
 
 fn written(rows: &RecordBatch, statistics: EnabledStatistics) -> Bytes {
@@ -237,9 +247,7 @@ fn a_column_of_lists_that_is_not_read_does_no_harm() {
         let schema = rows.schema();
         let names = schema.fields().iter().map(|field| field.name().as_str());
         let columns = names.zip(rows.columns().iter().cloned()).chain([("history", lists)]);
-        let columns = columns.map(|(name, column)| (name, column, true));
-        let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("one length");
-        InputFile { key: file.key.clone(), bytes: written(&rows, EnabledStatistics::Page) }
+        of_columns(file, columns, EnabledStatistics::Page)
     };
     let files: Vec<InputFile> = fixture.files().iter().map(with_lists).collect();
     each_of(&files, &fixture.lookups, |summary| {
@@ -259,9 +267,7 @@ fn the_table_of_a_folder_beats_a_column_for_ends() {
         let starts = rows.column_by_name("interval_start").expect("every file has it").clone();
         let others = names.zip(rows.columns().iter().cloned()).filter(|(name, _)| *name != "interval_end");
         let ends = file.key.contains("_daily/").then_some(("interval_end", starts));
-        let columns = others.chain(ends).map(|(name, column)| (name, column, true));
-        let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("one length");
-        InputFile { key: file.key.clone(), bytes: written(&rows, EnabledStatistics::Page) }
+        of_columns(file, others.chain(ends), EnabledStatistics::Page)
     };
     let files: Vec<InputFile> = fixture.files().iter().map(otherwise).collect();
     each_of(&files, &fixture.lookups, |summary| {
@@ -293,10 +299,7 @@ fn daily_files_may_have_a_column_for_ends() {
             let schema = rows.schema();
             let names = schema.fields().iter().map(|field| field.name().as_str());
             let ends = ("interval_end", new_null_array(&of, rows.num_rows()));
-            let columns = names.zip(rows.columns().iter().cloned()).chain([ends]);
-            let columns = columns.map(|(name, column)| (name, column, true));
-            let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("one length");
-            InputFile { key: file.key.clone(), bytes: written(&rows, statistics) }
+            of_columns(file, names.zip(rows.columns().iter().cloned()).chain([ends]), statistics)
         };
         let files = fixture.files();
         let files =
