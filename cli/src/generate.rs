@@ -52,8 +52,8 @@ pub(crate) struct GenerateArgs {
     threads: Option<NonZeroUsize>,
 }
 
-/// Names and labels of a cluster are held while it is written, some hundred bytes for each pod: two gigabytes here.
-const MOST_PODS: i64 = 5_000_000;
+/// Names and labels of a cluster are held while it is written, about a kilobyte for each pod: twenty gigabytes here.
+const MOST_PODS: i64 = 20_000_000;
 
 fn of(sizes: std::ops::RangeInclusive<i64>) -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(sizes)

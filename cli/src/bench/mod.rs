@@ -76,7 +76,8 @@ fn memory(text: &str) -> std::result::Result<String, String> {
 pub(crate) fn run(args: &BenchArgs) -> Result<String> {
     for path in [&args.json, &args.html].into_iter().flatten() {
         // What was measured for an hour is not to end at a path that cannot be written.
-        std::fs::File::create(path).map_err(cannot("open a file for the measurements"))?;
+        let opened = std::fs::File::create(path);
+        opened.map_err(|error| Error::port("bench", format!("open {}", path.display()), false, error))?;
     }
     let temporary = tempfile::tempdir().map_err(cannot("make a temporary directory"))?;
     let data = args.data.as_deref().unwrap_or(temporary.path());
