@@ -221,10 +221,7 @@ impl Shared<'_> {
             Err(error) if error.is_retryable() => return Err(error),
             Err(error) => {
                 let [unit] = units else { return Ok(false) };
-                // A bad row, or a sum that overflowed, is no unreadable file, and one that could not be had may be sound:
-                // such days are always held back.
-                let unreadable = matches!(error.code(), "format" | "schema");
-                let held = !(self.options.skip_unreadable && unreadable);
+                let held = !(self.options.skip_unreadable && is_bad_file(&error));
                 // Told before its days can be handed over by anybody: what is missing in them is then put aside
                 // before they are published.
                 tell(Event::Rejected(Rejected {
@@ -311,6 +308,12 @@ impl Shared<'_> {
             }
         }
     }
+}
+
+/// Whether it says that a file is no sound Parquet of ours: only such a file can be left out of its days. A bad row, or a
+/// sum that overflowed, is none, and what could not be had may be sound.
+pub fn is_bad_file(error: &Error) -> bool {
+    matches!(error.code(), "format" | "schema")
 }
 
 fn add(nanos: &AtomicU64, since: Instant) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use daysum::config::{Config, OnBad};
 use daysum::counting::Counting;
-use daysum::engine::Options;
+use daysum::engine::{Options, is_bad_file};
 use daysum::memory::{self, Shares};
 use daysum::spill::SpillFiles;
 use daysum_core::decode::Layouts;
@@ -311,8 +311,7 @@ impl Job {
         let unreadable: Vec<(Day, Day)> =
             plan.unreadable.iter().map(|bad| bad.days.unwrap_or((first, last))).collect();
         if self.options.skip_unreadable {
-            // Told above, and they hold nothing back: but for those that could not be had, which may be sound.
-            plan.unreadable.retain(|bad| !matches!(bad.error.code(), "format" | "schema"));
+            plan.unreadable.retain(|bad| !is_bad_file(&bad.error)); // told above; the others hold nothing back
         }
         let mut schedule = Schedule::new(plan, self.fold.clone());
         report.days_held.extend(schedule.held().iter().filter(|day| self.is_asked(**day)));

@@ -143,5 +143,5 @@ pub(crate) fn tenant(schema: Option<&str>) -> Result<Schema> {
 }
 
 pub(crate) fn wrong(reason: &str) -> Error {
-    Error::Config { reason: reason.to_owned() }
+    Error::config(reason)
 }

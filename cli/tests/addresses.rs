@@ -21,7 +21,7 @@ impl Scene {
         Self { s3, bench: Bench::new(DAYSUM) }
     }
 
-    /// The arguments of a run from a prefix into a place, where its report goes, and what that says afterwards.
+    /// A run from a prefix into a place: its report, and what it said.
     fn run(
         &self,
         code: i32,

@@ -86,8 +86,12 @@ fn what_may_not_be_read_is_not_skipped() {
     scene.s3.plan(after_footers(Fault::Forbidden, 2));
     scene.run_with("new", 3, &[], &skip);
     assert_eq!(scene.s3.planned(), 0, "it was met");
-    let kept = scene.published();
+    let (kept, replaced) = (scene.published(), old.replace("|old", "|new"));
     assert!(kept.lines().any(|day| old.contains(day)), "a day is the old one: {kept}");
+    assert!(
+        kept.lines().all(|day| old.contains(day) || replaced.contains(day)),
+        "the other is whole: {kept}"
+    );
     scene.s3.plan(std::iter::repeat_n(Some(Fault::Forbidden), 1000));
     scene.run_with("newer", 3, &[], &skip);
     assert_eq!(scene.published(), kept, "nor where the footers are refused");

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::open::Place;
 use crate::refusal;
+use crate::source::REQUESTS;
 
 /// Days below a place, in one format.
 #[derive(Debug, Clone)]
@@ -217,7 +218,7 @@ impl Sink for ObjectStoreSink {
             });
             let with_file: Vec<(&Path, &ObjectMeta)> = with_file.collect();
             let mut found: Vec<Published> = Vec::new();
-            for some in with_file.chunks(AT_ONCE) {
+            for some in with_file.chunks(REQUESTS) {
                 let entries = try_join_all(some.iter().map(|(path, _)| self.entry(path))).await?;
                 let ours = entries.into_iter().zip(some);
                 let ours = ours.filter_map(|(entry, (_, file))| entry.filter(|entry| entry.is_of(file)));
@@ -264,9 +265,6 @@ struct Write<'a> {
 
 /// A file that nobody has written to for so long is no run's any more.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
-
-/// Ledger entries that are read at once.
-const AT_ONCE: usize = 16;
 
 /// Bytes of a part of a day's file: the least that S3 takes.
 const PART_BYTES: usize = 5 << 20;

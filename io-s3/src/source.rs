@@ -24,7 +24,7 @@ use crate::walk;
 /// Ranges that are no further apart than this are one request: a round trip costs more than the bytes between.
 const GAP: u64 = 16 * 1024;
 
-/// Requests for one row group, or of one listing, under way at once.
+/// Requests for one row group, of one listing, or of one look into the ledger, under way at once.
 pub(crate) const REQUESTS: usize = 8;
 
 /// Everything below a place. Keys are relative to its prefix.

@@ -153,25 +153,29 @@ fn case_65_every_encoding_reads_the_same_and_empty_files_change_nothing() {
     });
 }
 
-/// The file without some columns, or with others: what `change` makes of its schema and columns.
-fn changed(file: &InputFile, change: impl Fn(&str, &ArrayRef) -> Option<ArrayRef>) -> InputFile {
+type Columns = Vec<(String, ArrayRef)>;
+
+/// The file with other columns: what `change` makes of those it has.
+fn rewritten(
+    file: &InputFile,
+    statistics: EnabledStatistics,
+    change: impl FnOnce(Columns) -> Columns,
+) -> InputFile {
     let rows = read_parquet(file.bytes.clone());
     let schema = rows.schema();
-    let columns = schema.fields().iter().zip(rows.columns());
-    let kept =
-        columns.filter_map(|(field, column)| Some((field.name().as_str(), change(field.name(), column)?)));
-    of_columns(file, kept, EnabledStatistics::Page)
-}
-
-/// A file in the place of this one.
-fn of_columns<'a>(
-    file: &InputFile,
-    columns: impl Iterator<Item = (&'a str, ArrayRef)>,
-    statistics: EnabledStatistics,
-) -> InputFile {
-    let columns = columns.map(|(name, column)| (name, column, true));
+    let names = schema.fields().iter().map(|field| field.name().clone());
+    let columns = change(names.zip(rows.columns().iter().cloned()).collect());
+    let columns = columns.into_iter().map(|(name, column)| (name, column, true));
     let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
     InputFile { key: file.key.clone(), bytes: written(&rows, statistics) }
+}
+
+/// The same column by column; one of which `change` makes nothing is left out.
+fn changed(file: &InputFile, change: impl Fn(&str, &ArrayRef) -> Option<ArrayRef>) -> InputFile {
+    rewritten(file, EnabledStatistics::Page, |columns| {
+        let kept = |(name, column): (String, ArrayRef)| change(&name, &column).map(|column| (name, column));
+        columns.into_iter().filter_map(kept).collect()
+    })
 }
 
 fn written(rows: &RecordBatch, statistics: EnabledStatistics) -> Bytes {
@@ -241,13 +245,12 @@ fn a_column_of_lists_that_is_not_read_does_no_harm() {
     let fixture = Fixture::with_storage();
     let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
     let with_lists = |file: &InputFile| {
-        let rows = read_parquet(file.bytes.clone());
-        let lists = (0..rows.num_rows()).map(|_| Some([Some(1), None, Some(3)]));
-        let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists));
-        let schema = rows.schema();
-        let names = schema.fields().iter().map(|field| field.name().as_str());
-        let columns = names.zip(rows.columns().iter().cloned()).chain([("history", lists)]);
-        of_columns(file, columns, EnabledStatistics::Page)
+        rewritten(file, EnabledStatistics::Page, |mut columns| {
+            let lists = (0..columns[0].1.len()).map(|_| Some([Some(1), None, Some(3)]));
+            let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(lists);
+            columns.push(("history".to_owned(), Arc::new(lists)));
+            columns
+        })
     };
     let files: Vec<InputFile> = fixture.files().iter().map(with_lists).collect();
     each_of(&files, &fixture.lookups, |summary| {
@@ -261,13 +264,14 @@ fn the_table_of_a_folder_beats_a_column_for_ends() {
     let fixture = Fixture::with_storage();
     let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
     let otherwise = |file: &InputFile| {
-        let rows = read_parquet(file.bytes.clone());
-        let schema = rows.schema();
-        let names = schema.fields().iter().map(|field| field.name().as_str());
-        let starts = rows.column_by_name("interval_start").expect("every file has it").clone();
-        let others = names.zip(rows.columns().iter().cloned()).filter(|(name, _)| *name != "interval_end");
-        let ends = file.key.contains("_daily/").then_some(("interval_end", starts));
-        of_columns(file, others.chain(ends), EnabledStatistics::Page)
+        rewritten(file, EnabledStatistics::Page, |mut columns| {
+            columns.retain(|(name, _)| name != "interval_end");
+            let starts =
+                columns.iter().find(|(name, _)| name == "interval_start").expect("every file has it");
+            let ends = file.key.contains("_daily/").then(|| ("interval_end".to_owned(), starts.1.clone()));
+            columns.extend(ends);
+            columns
+        })
     };
     let files: Vec<InputFile> = fixture.files().iter().map(otherwise).collect();
     each_of(&files, &fixture.lookups, |summary| {
@@ -292,14 +296,12 @@ fn daily_files_may_have_a_column_for_ends() {
         (DataType::Null, EnabledStatistics::None),
     ] {
         let with_ends = |file: &InputFile| {
-            let rows = read_parquet(file.bytes.clone());
-            if rows.column_by_name("interval_end").is_some() {
-                return file.clone();
-            }
-            let schema = rows.schema();
-            let names = schema.fields().iter().map(|field| field.name().as_str());
-            let ends = ("interval_end", new_null_array(&of, rows.num_rows()));
-            of_columns(file, names.zip(rows.columns().iter().cloned()).chain([ends]), statistics)
+            rewritten(file, statistics, |mut columns| {
+                if columns.iter().all(|(name, _)| name != "interval_end") {
+                    columns.push(("interval_end".to_owned(), new_null_array(&of, columns[0].1.len())));
+                }
+                columns
+            })
         };
         let files = fixture.files();
         let files =
