@@ -12,7 +12,7 @@ use daysum::spill::SpillFiles;
 use daysum_core::decode::Layouts;
 use daysum_core::drive::{self, KeyFacts, Plan, Schedule, Seen};
 use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, SpillStore};
-use daysum_core::{Day, FoldConfig, FoldOptions, Lookups, Policy, PolicyOptions, Result};
+use daysum_core::{Day, FoldConfig, Lookups, Policy, Result};
 use daysum_io_postgres::Cluster;
 use daysum_io_s3::{Missing, Place};
 use futures::StreamExt;
@@ -76,8 +76,7 @@ impl Job {
         let needs_none = config.run.output.is_some() && config.run.lookups.is_some();
         let database = if needs_none { None } else { config.postgresql.connection()? };
         let mut lookups = lookups_of(config, &reading.selection, database.clone()).await?;
-        let fold =
-            FoldConfig::new(&lookups, FoldOptions { on_malformed_labels: config.policy.malformed_labels })?;
+        let fold = FoldConfig::new(&lookups, config.policy.fold)?;
         let (first, last) = fold.range();
         if first.month() != last.month() && config.run.output.is_none() && database.is_some() {
             return Err(wrong(
@@ -122,7 +121,7 @@ impl Job {
         let shares = Shares::of(limit, 0, output.at_once());
         Ok(Self {
             source: Arc::new(Counting::new(source)),
-            policy: Policy::new(&lookups, PolicyOptions::default())?,
+            policy: Policy::new(&lookups, config.policy.finalise)?,
             fold: Arc::new(fold),
             lookups,
             own,
@@ -160,11 +159,16 @@ impl Job {
         }
     }
 
-    /// What a day's rows depend on beside its inputs; the ledger keeps it with them.
-    pub(crate) fn fingerprint(&self) -> String {
+    /// What the rows of a day depend on beside its inputs, before what finishing them adds.
+    pub(crate) fn folded_as(&self) -> String {
         // A database whose registry is not written yet is no finished work.
-        let registry = if self.registry { "-registry" } else { "" };
-        format!("{}-{}{registry}", self.fold.day_fingerprint(), self.policy.fingerprint())
+        let registry = if self.registry { "registry-" } else { "" };
+        format!("{registry}{}-", self.fold.day_fingerprint())
+    }
+
+    /// Whether a published day with this fingerprint would get the same rows from the same inputs.
+    fn holds(&self, fingerprint: &str) -> bool {
+        fingerprint.strip_prefix(&self.folded_as()).is_some_and(|finished_as| self.policy.stands(finished_as))
     }
 
     pub(crate) fn source_uuid(&self) -> String {
@@ -357,14 +361,14 @@ impl Job {
         tracing::info!(nodes = registry.nodes.len(), ?changes, "wrote the registry");
         if self.roles_from_database {
             let month = self.fold.range().0.month();
-            self.lookups.nodes = self.output.nodes(&self.source_uuid(), month).await?;
-            self.policy = Policy::new(&self.lookups, PolicyOptions::default())?;
+            self.policy = self.policy.with_nodes(&self.output.nodes(&self.source_uuid(), month).await?);
         }
         Ok(())
     }
 
     fn sees(&self, objects: &[ObjectMeta]) -> Seen {
-        Seen::new(self.fold.fingerprint(), &self.fingerprint(), env!("CARGO_PKG_VERSION"), objects)
+        let of_days = self.folded_as() + self.policy.fingerprint();
+        Seen::new(self.fold.fingerprint(), &of_days, env!("CARGO_PKG_VERSION"), objects)
     }
 
     /// The published days, where the last complete run saw what this one sees.
@@ -374,17 +378,16 @@ impl Job {
         }
         let (first, last) = self.fold.range();
         let before = self.output.seen(&self.source_uuid(), first, last).await?;
-        Ok(before.and_then(|before| before.nothing_new(seen, published)))
+        Ok(before.and_then(|before| before.nothing_new(seen, published, |of_day| self.holds(of_day))))
     }
 
     /// The days whose rows were computed by this version and configuration, from these very inputs.
     fn unchanged(&self, published: &[Published], inputs: &BTreeMap<Day, Vec<InputObject>>) -> BTreeSet<Day> {
-        let fingerprint = self.fingerprint();
         published
             .iter()
             .filter(|day| !self.force || day.scope.run == self.run)
             .filter(|day| {
-                day.scope.fingerprint == fingerprint && day.daysum_version == env!("CARGO_PKG_VERSION")
+                self.holds(&day.scope.fingerprint) && day.daysum_version == env!("CARGO_PKG_VERSION")
             })
             .filter(|day| inputs.get(&day.scope.day) == Some(&day.scope.inputs))
             .map(|day| day.scope.day)

@@ -61,7 +61,7 @@ impl Job {
     ) -> Result<()> {
         let inputs = schedule.inputs();
         let skipped: BTreeSet<Day> = schedule.held().difference(&report.days_held).copied().collect();
-        let fingerprint = self.fingerprint();
+        let folded_as = self.folded_as();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
         let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
         let handle = runtime.handle();
@@ -86,7 +86,7 @@ impl Job {
                         report_period_id: lookups.report_period_id,
                         day: day.day,
                         inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
-                        fingerprint: fingerprint.clone(),
+                        fingerprint: folded_as.clone() + &day.fingerprint(),
                         run: run.clone(),
                     };
                     writers.start(scope, day);

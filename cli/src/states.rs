@@ -10,7 +10,7 @@ use clap::Args;
 use daysum::config::Address;
 use daysum_core::drive;
 use daysum_core::port::{ListRequest, RunId, WriteScope};
-use daysum_core::{Error, FoldConfig, FoldOptions, PartialState, Policy, PolicyOptions, Result};
+use daysum_core::{Error, FoldConfig, PartialState, Policy, Result};
 use daysum_io_s3::{Missing, ObjectStoreSink, Place};
 
 use crate::args::{Common, Selection};
@@ -74,8 +74,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
     let state = runtime.block_on(async {
         let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
         let source = open(&args.input, &config)?;
-        let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
-        let fold = Arc::new(FoldConfig::new(&lookups, options)?);
+        let fold = Arc::new(FoldConfig::new(&lookups, config.policy.fold)?);
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
         let plan = drive::plan_below(&*source, &ListRequest::default(), &lookups).await?;
         warn_of_missing_columns(&plan);
@@ -115,13 +114,11 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<(String, 
     let lookups = runtime
         .block_on(async { lookups_of(&config, &args.selection, config.postgresql.connection()?).await })?;
     let mut state = read(&args.state)?;
-    let options = FoldOptions { on_malformed_labels: config.policy.malformed_labels };
     // Refuses lookups under which other rows would have been folded.
-    state.merge(PartialState::empty(Arc::new(FoldConfig::new(&lookups, options)?)))?;
-    let (fold, policy) = (state.config().clone(), Policy::new(&lookups, PolicyOptions::default())?);
+    state.merge(PartialState::empty(Arc::new(FoldConfig::new(&lookups, config.policy.fold)?)))?;
+    let (fold, policy) = (state.config().clone(), Policy::new(&lookups, config.policy.finalise)?);
     let place = Place::open(&args.output, &config.s3.store(), Missing::Make)?;
     let mut writer = Writer::Files(ObjectStoreSink::new(place, config.run.format.parse()?));
-    let fingerprint = format!("{}-{}", fold.day_fingerprint(), policy.fingerprint());
     let (mut days, mut rows) = (0, 0);
     for (day, state) in state.take_days() {
         let summary = state.finalise(day, &fold, &policy)?;
@@ -131,7 +128,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<(String, 
                 report_period_id: lookups.report_period_id,
                 day,
                 inputs: Vec::new(), // which objects were folded into a day is not told by a state
-                fingerprint: fingerprint.clone(),
+                fingerprint: format!("{}-{}", fold.day_fingerprint(), summary.fingerprint()),
                 run: RunId("finalise".to_owned()),
             };
             runtime.block_on(writer.publish(&scope, &summary))?;

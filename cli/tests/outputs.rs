@@ -2,10 +2,14 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use daysum_core::NodeRole;
 use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
-use daysum_tests::golden::Golden;
+use daysum_tests::golden::{Golden, read_parquet};
+use parquet::arrow::ArrowWriter;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
 const BOTH: [&str; 2] = ["2025-11-01", "2025-11-02"];
@@ -37,6 +41,79 @@ fn a_day_whose_file_is_another_run_s_is_written_again() {
         assert_eq!(fs::read(&file).expect("a day"), of_two);
     }
     assert_eq!(days(&bench.run(0, &[&to[..], &["--cluster-alias", "two"]].concat()), "days_unchanged"), BOTH);
+}
+
+/// The registry is that of the whole tenant, which grows by a node any time.
+#[test]
+fn only_the_roles_of_a_day_s_own_nodes_make_it_new() {
+    let mut bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let mut lookups = Golden::read(&Golden::root().join("gen-small")).lookups;
+    let moved = lookups.nodes[5].clone();
+    for path in parquet_below(&bench.path("input/openshift_pod_usage_line_items_daily")) {
+        if text(&path).contains(BOTH[1]) {
+            rename_nodes(
+                &path,
+                |node| if node == moved.node { Some("new-on-the-second-day") } else { Some(node) },
+            );
+        }
+    }
+    bench.lookups = bench.path("lookups.json");
+    let mut computed = |nodes: &[NodeRole]| {
+        lookups.nodes = nodes.to_vec();
+        fs::write(&bench.lookups, serde_json::to_vec(&lookups).expect("JSON")).expect("writable");
+        let report = bench.run(0, &["--output", text(&output)]);
+        assert_eq!(days(&report, "days").len() + days(&report, "days_unchanged").len(), 2);
+        days(&report, "days")
+    };
+    let node = |node: &str, role: &str| NodeRole {
+        node: node.into(),
+        node_role: Some(role.into()),
+        ..moved.clone()
+    };
+    let mut nodes = Golden::read(&Golden::root().join("gen-small")).lookups.nodes;
+    assert_eq!(computed(&nodes), BOTH);
+    nodes.push(node("of-another-cluster", "infra"));
+    nodes.push(nodes[0].clone()); // a node is there once for each capacity that it had
+    nodes.reverse();
+    assert_eq!(computed(&nodes), [""; 0]);
+    nodes.push(node("new-on-the-second-day", "infra"));
+    assert_eq!(computed(&nodes), BOTH[1..]);
+    nodes.retain(|of| of.node != moved.node);
+    assert_eq!(computed(&nodes), BOTH[..1]);
+    nodes.retain(|of| of.node == "of-another-cluster");
+    assert_eq!(computed(&nodes), BOTH);
+}
+
+fn rename_nodes(path: &Path, new: impl Fn(&str) -> Option<&str>) {
+    let rows = read_parquet(fs::read(path).expect("readable").into());
+    let renamed = rows["node"].as_string::<i32>().iter().map(|node| new(node?));
+    let renamed: ArrayRef = Arc::new(renamed.collect::<StringArray>());
+    let mut columns = rows.columns().to_vec();
+    columns[rows.schema().index_of("node").expect("a column")] = renamed;
+    let rows = RecordBatch::try_new(rows.schema(), columns).expect("the same types");
+    let file = File::create(path).expect("writable");
+    let mut writer = ArrowWriter::try_new(file, rows.schema(), None).expect("a schema Parquet can hold");
+    writer.write(&rows).expect("written");
+    writer.close().expect("written");
+}
+
+#[test]
+fn volumes_on_no_node_hold_back_their_day_unless_they_are_divided_by_one() {
+    let bench = Bench::new(DAYSUM);
+    let (output, settings) = (bench.path("out"), bench.path("daysum.yaml"));
+    for path in parquet_below(&bench.path("input/openshift_pod_usage_line_items_daily")) {
+        if text(&path).contains(BOTH[1]) {
+            rename_nodes(&path, |_| None);
+        }
+    }
+    let to = ["--output", text(&output), "--config", text(&settings)];
+    fs::write(&settings, "").expect("writable");
+    let refused = bench.run(3, &to);
+    assert_eq!(days(&refused, "days_held"), BOTH[1..]);
+    assert!(refused["quarantined"].to_string().contains("choose divide-by-one"), "{refused}");
+    fs::write(&settings, "policy: {nodeless_volumes: divide-by-one}").expect("writable");
+    assert_eq!(days(&bench.run(0, &to), "days").len(), 2);
 }
 
 /// Nothing of a day depends on how many are written beside it, and the next run knows every one of them.

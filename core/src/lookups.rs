@@ -37,6 +37,7 @@ pub struct Lookups {
     /// Tenant schema, such as `org1234567`; used by database sinks only.
     pub schema: Option<String>,
     /// The provider whose files are read; compared as lower-case text.
+    #[serde(deserialize_with = "none_is_nothing")]
     pub source_uuid: String,
     /// Year of the partition, as text or number: with the month the range, where there are no dates.
     pub year: Option<TextOrNumber>,
@@ -51,22 +52,24 @@ pub struct Lookups {
     /// `reporting_ocpusagereportperiod.id`.
     pub report_period_id: Option<i32>,
     /// Cluster identifier, up to 50 characters.
+    #[serde(deserialize_with = "none_is_nothing")]
     pub cluster_id: String,
     /// Human name of the cluster.
+    #[serde(deserialize_with = "none_is_nothing")]
     pub cluster_alias: String,
     /// Whether storage is summarised (SPEC 2.7); false ignores storage files.
     pub storage_exists: bool,
     /// Enabled tag keys of provider type OCP (SPEC 2.1).
-    #[serde(deserialize_with = "none_is_empty")]
+    #[serde(deserialize_with = "none_is_nothing")]
     pub enabled_tag_keys: Vec<String>,
     /// Cost-category patterns (SPEC 2.10).
-    #[serde(deserialize_with = "none_is_empty")]
+    #[serde(deserialize_with = "none_is_nothing")]
     pub cost_categories: Vec<CostCategory>,
     /// The node registry of the whole tenant (SPEC 2.9).
-    #[serde(deserialize_with = "none_is_empty")]
+    #[serde(deserialize_with = "none_is_nothing")]
     pub nodes: Vec<NodeRole>,
     /// Keys that are known but not enabled; informative.
-    #[serde(deserialize_with = "none_is_empty")]
+    #[serde(deserialize_with = "none_is_nothing")]
     pub disabled_tag_keys: Vec<String>,
     /// Keys this build does not know; kept so that callers can name them in a warning.
     #[serde(flatten)]
@@ -98,10 +101,10 @@ impl Default for Lookups {
     }
 }
 
-/// A list for which somebody wrote null has nothing in it.
-fn none_is_empty<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+/// A list or text for which somebody wrote null has nothing in it.
+fn none_is_nothing<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
     given: D,
-) -> std::result::Result<Vec<T>, D::Error> {
+) -> std::result::Result<T, D::Error> {
     Ok(Option::deserialize(given)?.unwrap_or_default())
 }
 
@@ -192,8 +195,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_that_is_null_is_empty() {
-        let json = br#"{"enabled_tag_keys": null, "cost_categories": null, "nodes": null, "disabled_tag_keys": null}"#;
+    fn a_list_or_text_that_is_null_is_empty() {
+        let json =
+            br#"{"enabled_tag_keys": null, "cost_categories": null, "nodes": null, "disabled_tag_keys": null,
+            "source_uuid": null, "cluster_id": null, "cluster_alias": null}"#;
         assert_eq!(Lookups::from_json(json).expect("read"), Lookups::from_json(b"{}").expect("read"));
     }
 }

@@ -161,6 +161,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     obeyed("policy.malformed_labels", Choice(&["refuse", "empty"]), &[], "refuse", "labels that are none"),
     obeyed(
+        "policy.nodeless_volumes",
+        Choice(&["refuse", "divide-by-one"]),
+        &[],
+        "refuse",
+        "a volume whose pods are all on no node: koku's SQL divides by zero there",
+    ),
+    obeyed(
         "policy.dedupe",
         Switch,
         &[],

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use daysum_core::Day;
+use daysum_core::finalise::OnNodelessVolume;
 use daysum_core::labels::OnMalformed;
+use daysum_core::{Day, FoldOptions, PolicyOptions};
 
 use super::form::Value;
 use super::layers::Settings;
@@ -52,8 +53,10 @@ pub enum OnBad {
 pub struct Policy {
     /// An unreadable object.
     pub bad_file: OnBad,
-    /// Label text that is neither JSON nor a pipe string.
-    pub malformed_labels: OnMalformed,
+    /// What folding leaves open: label text that is neither JSON nor a pipe string.
+    pub fold: FoldOptions,
+    /// What finishing leaves open: a volume on no node.
+    pub finalise: PolicyOptions,
     /// Whether one manifest per day is kept by object metadata.
     pub dedupe: bool,
 }
@@ -221,9 +224,17 @@ impl Config {
             },
             policy: Policy {
                 bad_file: on_bad("policy.bad_file"),
-                malformed_labels: match choice("policy.malformed_labels") {
-                    Some("empty") => OnMalformed::Empty,
-                    _ => OnMalformed::Refuse,
+                fold: FoldOptions {
+                    on_malformed_labels: match choice("policy.malformed_labels") {
+                        Some("empty") => OnMalformed::Empty,
+                        _ => OnMalformed::Refuse,
+                    },
+                },
+                finalise: PolicyOptions {
+                    on_nodeless_volume: match choice("policy.nodeless_volumes") {
+                        Some("divide-by-one") => OnNodelessVolume::DivideByOne,
+                        _ => OnNodelessVolume::Refuse,
+                    },
                 },
                 dedupe: switch("policy.dedupe", false),
             },

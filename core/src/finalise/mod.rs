@@ -14,6 +14,7 @@ mod capacity;
 mod joins;
 mod pods;
 mod policy;
+mod roles;
 mod storage;
 mod unallocated;
 mod write;
@@ -43,6 +44,7 @@ pub struct DaySummary {
     pods: pods::Pods,
     pod_rows: usize,
     unallocated: Vec<unallocated::UnallocatedRow>,
+    nodes: roles::Nodes,
     volumes: storage::Volumes,
     policy: Policy,
 }
@@ -65,16 +67,18 @@ impl DayState {
             pods,
             pod_rows: 0,
             unallocated: Vec::new(),
+            nodes: roles::Nodes::default(),
             volumes,
             policy: policy.clone(),
         };
         summary.names.shrink();
-        let mut nodes = unallocated::Nodes::default();
+        let mut usage = unallocated::Usage::default();
         for block in summary.pods.blocks(&summary.names)? {
-            summary.pod_rows += nodes.add(&block?, policy)?;
+            summary.pod_rows += usage.add(&block?)?;
         }
+        summary.nodes = usage.nodes();
         (summary.unallocated, summary.nodes_without_role) =
-            nodes.into_rows(&summary.names, &summary.capacity, policy);
+            usage.into_rows(&summary.names, &summary.capacity, policy);
         Ok(summary)
     }
 }
@@ -83,6 +87,12 @@ impl DaySummary {
     /// How many rows the day has.
     pub fn num_rows(&self) -> usize {
         self.pod_rows + self.unallocated.len() + self.volumes.len()
+    }
+
+    /// What its rows rest on beside the state: identity, categories, and the roles of its own nodes. Kept with published
+    /// rows, it tells a later run whether they [stand](Policy::stands). Some 40 bytes, and 8 for each node.
+    pub fn fingerprint(&self) -> String {
+        self.policy.fingerprint_of(&self.nodes)
     }
 
     /// The rows in the schema of [`rows::schema`], sorted by key: those of pods, of nodes' unallocated capacity, of

@@ -1,13 +1,13 @@
 //! What finishing needs beyond the state: identity, cost categories, node roles.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::roles::{Nodes, Roles};
 use crate::error::Result;
 use crate::like::Categories;
-use crate::lookups::Lookups;
+use crate::lookups::{Lookups, NodeRole};
 use crate::state::fingerprint;
 
 /// What to do with a volume whose matched pods all have NULL as their node (SPEC 2.7 case 8).
@@ -37,30 +37,19 @@ pub struct Policy {
     pub(super) source_uuid: String,
     pub(super) categories: Arc<Categories>,
     pub(super) on_nodeless_volume: OnNodelessVolume,
-    /// Largest role by node and resource id, over the whole tenant (SPEC 2.9).
-    roles: Arc<BTreeMap<(String, String), String>>,
+    pub(super) roles: Arc<Roles>,
     fingerprint: String,
 }
 
 impl Policy {
     /// Reads what finishing needs out of the lookups.
     pub fn new(lookups: &Lookups, options: PolicyOptions) -> Result<Self> {
-        let mut roles: BTreeMap<(String, String), String> = BTreeMap::new();
-        for node in &lookups.nodes {
-            // NULL resource ids match nothing; a NULL role is no role.
-            let (Some(resource_id), Some(role)) = (&node.resource_id, &node.node_role) else { continue };
-            let known = roles.entry((node.node.clone(), resource_id.clone())).or_default();
-            if *role > *known {
-                known.clone_from(role);
-            }
-        }
         let told = serde_json::json!([
             lookups.report_period_id,
             lookups.cluster_id,
             lookups.cluster_alias,
             lookups.source_uuid,
             lookups.cost_categories,
-            lookups.nodes,
             options,
         ]);
         Ok(Self {
@@ -70,17 +59,30 @@ impl Policy {
             source_uuid: lookups.source_uuid.to_lowercase(),
             categories: Arc::new(Categories::new(&lookups.cost_categories)?),
             on_nodeless_volume: options.on_nodeless_volume,
-            roles: Arc::new(roles),
+            roles: Arc::new(Roles::of(&lookups.nodes)),
             fingerprint: fingerprint(&told),
         })
     }
 
-    /// Equal where the same state finishes to the same rows.
+    /// The same with another registry of nodes.
+    pub fn with_nodes(&self, nodes: &[NodeRole]) -> Self {
+        Self { roles: Arc::new(Roles::of(nodes)), ..self.clone() }
+    }
+
+    /// Equal where the same state finishes to the same rows, as far as its nodes have the same roles.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    pub(super) fn role(&self, node: &str, resource_id: Option<&str>) -> Option<&str> {
-        self.roles.get(&(node.to_owned(), resource_id?.to_owned())).map(String::as_str)
+    /// Whether a day that has this [fingerprint](crate::DaySummary::fingerprint), whoever finished it, would have the same
+    /// rows under this policy, if its state is the same. Roles of nodes that the day does not have do not matter.
+    pub fn stands(&self, fingerprint: &str) -> bool {
+        fingerprint
+            .split_once('-')
+            .is_some_and(|(policy, roles)| policy == self.fingerprint && self.roles.stands(roles))
+    }
+
+    pub(super) fn fingerprint_of(&self, nodes: &Nodes) -> String {
+        format!("{}-{}", self.fingerprint, self.roles.fingerprint(nodes))
     }
 }

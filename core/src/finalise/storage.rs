@@ -76,7 +76,7 @@ pub(super) fn group(
                 return Err(Error::value(
                     Location::object(format!("{day}: volume {name}")).column("node"),
                     "all pods that mount the volume have NULL as their node, so its usage cannot be divided among \
-                     nodes (SPEC 2.7 case 8); correct the input or divide by one",
+                     nodes (SPEC 2.7 case 8); correct the input, or choose divide-by-one for nodeless volumes",
                 ));
             }
             (count, _) => count.max(1),

@@ -1,5 +1,7 @@
 //! What of each node's capacity no pod used or asked for (SPEC 2.9).
 
+use std::collections::BTreeSet;
+
 use arrow::array::Array;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -7,6 +9,7 @@ use hashbrown::HashMap;
 use super::capacity::Capacity;
 use super::pods::{PodBlock, PodRows};
 use super::policy::Policy;
+use super::roles::Nodes;
 use crate::error::{Error, Result};
 use crate::exact::{ExactSum, MaxOf};
 use crate::intern::{Interner, Sym};
@@ -20,18 +23,18 @@ const COMPARED: [usize; 6] = [0, 1, 2, 4, 5, 6];
 
 /// What the rows of pods say of each node.
 #[derive(Debug, Default)]
-pub(super) struct Nodes<'a> {
-    nodes: Vec<Node<'a>>,
+pub(super) struct Usage {
+    nodes: Vec<Node>,
     by_name: HashMap<String, usize, RandomState>,
 }
 
 #[derive(Debug, Default)]
-struct Node<'a> {
+struct Node {
     sums: [Option<ExactSum>; 6],
     cores: MaxOf,
     memory: MaxOf,
-    resource_id: Option<String>,
-    role: Option<&'a str>,
+    /// It rarely has a second one.
+    resource_ids: BTreeSet<String>,
 }
 
 /// The unallocated capacity of a node, under one cost category.
@@ -57,11 +60,11 @@ pub(super) fn as_pods(rows: &[UnallocatedRow]) -> PodRows {
     }
 }
 
-impl<'a> Nodes<'a> {
+impl Usage {
     /// Takes in the rows of a block; says how many there are.
-    pub(super) fn add(&mut self, block: &PodBlock<'_>, policy: &'a Policy) -> Result<usize> {
+    pub(super) fn add(&mut self, block: &PodBlock<'_>) -> Result<usize> {
         let (texts, finished, rows) = block.parts();
-        // By the block's symbol: the node's position, and the resource id it had last. It rarely has a second one.
+        // By the block's symbol: the node's position, and the resource id it had last.
         let mut of_block: HashMap<Sym, (usize, Option<Sym>), RandomState> = HashMap::default();
         // Rows are sorted by namespace.
         let mut latest = (Sym::NULL, false);
@@ -87,7 +90,11 @@ impl<'a> Nodes<'a> {
             let id = finished.resource_ids[row];
             if *resource_id != Some(id) {
                 *resource_id = Some(id);
-                node.meet(texts.get(id), policy.role(name, texts.get(id)));
+                if let Some(id) = texts.get(id)
+                    && !node.resource_ids.contains(id)
+                {
+                    node.resource_ids.insert(id.to_owned());
+                }
             }
         }
         Ok(rows.len())
@@ -98,6 +105,15 @@ impl<'a> Nodes<'a> {
             self.nodes.push(Node::default());
             self.nodes.len() - 1
         })
+    }
+
+    /// All nodes, as their roles are told by.
+    pub(super) fn nodes(&self) -> Nodes {
+        let mut nodes = Nodes::default();
+        for (name, position) in &self.by_name {
+            self.nodes[*position].resource_ids.iter().for_each(|id| nodes.meet(name, id));
+        }
+        nodes
     }
 
     /// One row per node and matching category, sorted by node; and how many nodes have no known role. `names` are those
@@ -114,7 +130,8 @@ impl<'a> Nodes<'a> {
         by_name.sort_unstable();
         for (name, position) in by_name {
             let node = &self.nodes[position];
-            let namespace = match node.role {
+            let role = node.resource_ids.iter().filter_map(|id| policy.roles.get(&name, id)).max();
+            let namespace = match role {
                 Some("master" | "infra") => Some("Platform unallocated"),
                 Some("worker") => Some("Worker unallocated"),
                 _ => None,
@@ -142,7 +159,7 @@ impl<'a> Nodes<'a> {
                 rows.push(UnallocatedRow {
                     namespace,
                     node: name.clone(),
-                    resource_id: node.resource_id.clone(),
+                    resource_id: node.resource_ids.last().cloned(),
                     sums,
                     capacities,
                     category,
@@ -150,15 +167,5 @@ impl<'a> Nodes<'a> {
             }
         }
         (rows, without_role)
-    }
-}
-
-impl<'a> Node<'a> {
-    /// Another resource id, and its role.
-    fn meet(&mut self, resource_id: Option<&str>, role: Option<&'a str>) {
-        if resource_id > self.resource_id.as_deref() {
-            self.resource_id = resource_id.map(str::to_owned);
-        }
-        self.role = self.role.max(role);
     }
 }
