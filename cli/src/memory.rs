@@ -8,7 +8,7 @@ use std::path::Path;
 const BESIDES: u64 = 48 << 20;
 
 /// Less than this is no limit that anything can be done under.
-const LEAST: u64 = 16 << 20;
+pub const LEAST: u64 = 16 << 20;
 
 /// The limit that was asked for, lowered to what the process's control group grants.
 pub fn fitted(asked: u64) -> u64 {

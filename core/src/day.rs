@@ -133,7 +133,10 @@ impl From<Day> for String {
 }
 
 /// A calendar month: what koku partitions its files by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Serialised as `YYYY-MM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Month {
     /// Four-digit year.
     pub year: i32,
@@ -167,6 +170,19 @@ impl FromStr for Month {
             .parse::<Day>()
             .map(Day::month)
             .map_err(|_| Error::config(format!("{text:?} is not a month; write YYYY-MM")))
+    }
+}
+
+impl TryFrom<String> for Month {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Month> for String {
+    fn from(month: Month) -> Self {
+        month.to_string()
     }
 }
 
@@ -215,5 +231,7 @@ mod tests {
             (month.first().to_string(), month.last().to_string()),
             ("2024-02-01".into(), "2024-02-29".into())
         );
+        assert_eq!(serde_json::to_value(month).expect("text"), "2024-02");
+        assert_eq!(serde_json::from_value::<Month>("2024-02".into()).expect("a month"), month);
     }
 }

@@ -156,7 +156,10 @@ pub enum Error {
         vanished: bool,
     },
     /// Something below a port failed.
-    #[error("{port}: {operation} failed: {source}", operation = operation.escape_debug())]
+    ///
+    /// The text holds that of the cause. Whoever prints a chain of errors would see it twice, so the cause is a field and
+    /// no [`source`](std::error::Error::source).
+    #[error("{port}: {operation} failed: {cause}", operation = operation.escape_debug())]
     Port {
         /// `source`, `sink`, `state store`, …
         port: &'static str,
@@ -165,7 +168,7 @@ pub enum Error {
         /// Whether trying again could help.
         retryable: bool,
         /// The cause.
-        source: BoxError,
+        cause: BoxError,
     },
 }
 
@@ -232,13 +235,14 @@ impl Error {
     /// ```
     /// let error = daysum_core::Error::port("source", "read a\nb", false, "refused");
     /// assert_eq!(error.to_string(), r"source: read a\nb failed: refused");
+    /// assert!(std::error::Error::source(&error).is_none(), "told already");
     /// ```
     pub fn port(
         port: &'static str,
         operation: impl Into<String>,
         retryable: bool,
-        source: impl Into<BoxError>,
+        cause: impl Into<BoxError>,
     ) -> Self {
-        Self::Port { port, operation: operation.into(), retryable, source: source.into() }
+        Self::Port { port, operation: operation.into(), retryable, cause: cause.into() }
     }
 }

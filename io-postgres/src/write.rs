@@ -107,7 +107,7 @@ impl PostgresWrite<'_> {
                 self.send(chunk).await?;
             }
         }
-        self.digest.update(rows);
+        self.digest.update(rows)?;
         self.failed = false;
         Ok(())
     }
@@ -281,8 +281,8 @@ impl PostgresWrite<'_> {
                 false,
                 PostgresError::Misuse("the server counts other rows than were sent"),
             )),
-            Err(Error::Port { port, operation, source, retryable }) => {
-                Err(Error::Port { port, operation, source, retryable: retryable || vanished })
+            Err(Error::Port { port, operation, cause, retryable }) => {
+                Err(Error::Port { port, operation, cause, retryable: retryable || vanished })
             }
             Err(error) => Err(error),
         }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use comfy_table::Table;
-use daysum::config::parse_bytes;
+use daysum::config;
 use daysum::synth::{Shape, generate};
 use daysum_core::{Day, Error, Lookups, Result};
 
@@ -70,7 +70,7 @@ impl Mode {
 
 /// Memory as the runs will read it, refused before anything is measured.
 fn memory(text: &str) -> std::result::Result<String, String> {
-    parse_bytes(text).map(|_| text.to_owned())
+    config::accepts("run.memory_limit", text).map(|()| text.to_owned())
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<String> {

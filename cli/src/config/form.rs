@@ -9,6 +9,8 @@ use super::secret::{Address, Secret};
 pub(super) enum Form {
     /// Any text.
     Text,
+    /// A path of this machine.
+    Path,
     /// A path or URL, shown without password and query.
     Address,
     /// Any text, never shown.
@@ -17,8 +19,8 @@ pub(super) enum Form {
     Switch,
     /// A whole number between two, both inclusive.
     Count(u64, u64),
-    /// A size such as `256MiB`.
-    Bytes,
+    /// A size such as `256MiB`, of so many bytes at the least.
+    Bytes(u64),
     /// `YYYY-MM-DD`.
     Date,
     /// One of these words, in any case.
@@ -46,7 +48,8 @@ impl Form {
         let trimmed = text.trim();
         let value = match self {
             Self::Text => Some(Value::Text(text.to_owned())),
-            Self::Address => Some(Value::Address(Address::new(text))),
+            Self::Path => (!text.contains("://") && !of_shell(text)).then(|| Value::Text(text.to_owned())),
+            Self::Address => (!of_shell(text)).then(|| Value::Address(Address::new(text))),
             Self::Secret => Some(Value::Secret(Secret::new(text))),
             Self::Switch => switch(trimmed).map(Value::Switch),
             Self::Count(least, most) => {
@@ -54,7 +57,7 @@ impl Form {
                 let number = trimmed.replace('_', "").parse().ok();
                 number.filter(|number| (least..=most).contains(number)).map(Value::Count)
             }
-            Self::Bytes => parse_bytes(trimmed).ok().map(Value::Count),
+            Self::Bytes(least) => bytes(trimmed).filter(|bytes| *bytes >= least).map(Value::Count),
             Self::Date => trimmed.parse().ok().map(Value::Date),
             Self::Choice(words) => {
                 words.iter().find(|word| word.eq_ignore_ascii_case(trimmed)).map(|word| Value::Choice(word))
@@ -67,14 +70,23 @@ impl Form {
     /// What is accepted, to follow "must be".
     pub(super) fn expected(self) -> String {
         match self {
-            Self::Text | Self::Address | Self::Secret | Self::Anything => "text".to_owned(),
+            Self::Text | Self::Secret | Self::Anything => "text".to_owned(),
+            Self::Path => "a path of this machine, no URL; nothing expands a leading ~".to_owned(),
+            Self::Address => "a path or URL; nothing expands a leading ~".to_owned(),
             Self::Switch => "true or false".to_owned(),
             Self::Count(least, most) => format!("a whole number from {least} to {most}"),
-            Self::Bytes => "a size such as 256MiB, 1GB or 1048576".to_owned(),
+            Self::Bytes(least) => {
+                format!("a size such as 256MiB, 1GB or 1048576, of {} MiB or more", least >> 20)
+            }
             Self::Date => "a date such as 2025-11-30".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
     }
+}
+
+/// Whether it is for a shell to make a path of it.
+fn of_shell(path: &str) -> bool {
+    path == "~" || path.starts_with("~/")
 }
 
 fn switch(text: &str) -> Option<bool> {
@@ -87,7 +99,7 @@ fn switch(text: &str) -> Option<bool> {
 
 /// Reads a size: a whole number with `B`, `K`/`KB`/`KiB`, `M…`, `G…`, `T…` or nothing behind it. `KB` counts in
 /// thousands, `K` and `KiB` in 1,024.
-pub fn parse_bytes(text: &str) -> Result<u64, String> {
+fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let unit_at = text.find(|letter: char| !letter.is_ascii_digit() && letter != '_').unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
@@ -103,11 +115,8 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         "tb" => Some(1_000_000_000_000),
         _ => None,
     };
-    let number: Option<u64> = number.replace('_', "").parse().ok();
-    number
-        .zip(factor)
-        .and_then(|(number, factor)| number.checked_mul(factor))
-        .ok_or_else(|| format!("expected {}", Form::Bytes.expected()))
+    let number: u64 = number.replace('_', "").parse().ok()?;
+    number.checked_mul(factor?)
 }
 
 #[cfg(test)]
@@ -127,10 +136,10 @@ mod tests {
             ("1GB", 1_000_000_000),
             ("1_000kb", 1_000_000),
         ] {
-            assert_eq!(parse_bytes(text), Ok(expected), "{text}");
+            assert_eq!(bytes(text), Some(expected), "{text}");
         }
         for text in ["", "MiB", "1.5G", "-1", "1 elephant", "99999999999999999999", "99999999T"] {
-            assert!(parse_bytes(text).is_err(), "{text}");
+            assert_eq!(bytes(text), None, "{text}");
         }
     }
 
@@ -146,5 +155,11 @@ mod tests {
         assert!(Form::Choice(&["json"]).read("jsonx").is_err());
         assert!(Form::Date.read("2025-02-29").is_err());
         assert!(Form::Date.read("2024-02-29").is_ok());
+        assert_eq!(Form::Bytes(16 << 20).read("16MiB"), Ok(Value::Count(16 << 20)));
+        assert!(Form::Bytes(16 << 20).read("16MB").is_err());
+        assert!(Form::Path.read("of/~/here").is_ok());
+        assert!(Form::Path.read("s3://bucket/spills").is_err());
+        assert!(Form::Address.read("s3://bucket/days").is_ok());
+        assert!(Form::Address.read("~/days").is_err());
     }
 }

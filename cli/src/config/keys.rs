@@ -8,6 +8,7 @@
 //! Python implementation, of libpq and of koku.
 
 use super::form::Form::{self, *};
+use crate::memory::LEAST;
 
 /// A key of the file.
 pub(super) struct Key {
@@ -56,6 +57,12 @@ pub fn misspelt(variable: &str) -> Option<String> {
         return None;
     }
     known().min_by_key(|name| strsim::damerau_levenshtein(name, variable))
+}
+
+/// Whether the key of that path takes this value; the error says what it takes.
+pub fn accepts(path: &str, value: &str) -> Result<(), String> {
+    let key = find(path).ok_or_else(|| format!("there is no key {path}"))?;
+    key.form.read(value).map(drop).map_err(|expected| format!("must be {expected}"))
 }
 
 /// The key of that path.
@@ -126,7 +133,7 @@ const PATHS: &str = "path template; what all have in common is listed in s3.buck
 pub(super) const KEYS: &[Key] = &[
     obeyed("run.input", Address, &[], "", "directory or s3://BUCKET/PREFIX to read; the INPUT argument"),
     obeyed("run.output", Address, &[], "", "directory or s3://BUCKET/PREFIX to write to; --output"),
-    obeyed("run.lookups", Text, &[], "", "lookups file (JSON), instead of asking the database; --lookups"),
+    obeyed("run.lookups", Path, &[], "", "lookups file (JSON), instead of asking the database; --lookups"),
     obeyed("run.format", Choice(&["parquet", "csv", "arrow", "jsonl"]), &[], "parquet", "form of the output"),
     obeyed("run.mode", Choice(&["streaming", "in-memory"]), &[], "streaming", "how the input is read"),
     obeyed("run.threads", Count(1, 1024), &[], "", "threads; otherwise the cores that the cgroup grants"),
@@ -137,15 +144,15 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "days that are written at once; otherwise 4 to an object store, 2 to a database, 1 to a directory",
     ),
-    obeyed("run.memory_limit", Bytes, &[], "256MiB", "bytes of memory, lowered to fit the cgroup"),
+    obeyed("run.memory_limit", Bytes(LEAST), &[], "256MiB", "bytes of memory, lowered to fit the cgroup"),
     obeyed(
         "run.spill_dir",
-        Text,
+        Path,
         &[],
         "",
         "directory for state that outgrows memory; otherwise the system's",
     ),
-    obeyed("run.report", Text, &[], "", "file for the run report (JSON)"),
+    obeyed("run.report", Path, &[], "", "file for the run report (JSON)"),
     obeyed(
         "policy.bad_file",
         Choice(&["hold-day", "skip-and-report"]),
@@ -174,7 +181,7 @@ pub(super) const KEYS: &[Key] = &[
         "false",
         "keep one manifest per day by object metadata, as koku does",
     ),
-    obeyed("metrics.textfile", Text, &[], "", "file for Prometheus metrics, replaced at the end of a run"),
+    obeyed("metrics.textfile", Path, &[], "", "file for Prometheus metrics, replaced at the end of a run"),
     obeyed("metrics.listen", Text, &[], "", "address that serves Prometheus metrics during a run"),
     obeyed(
         "logging.format",
@@ -307,7 +314,7 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "disable: plain text; otherwise verified TLS for every host but this one",
     ),
-    obeyed("postgresql.sslrootcert", Text, &["PGSSLROOTCERT"], "", "certificates to trust (PEM)"),
+    obeyed("postgresql.sslrootcert", Path, &["PGSSLROOTCERT"], "", "certificates to trust (PEM)"),
     obeyed("postgresql.connect_timeout", Count(1, DAY_OF_SECONDS), &["PGCONNECT_TIMEOUT"], "15", "seconds"),
     obeyed("postgresql.statement_timeout", Count(0, DAY_OF_SECONDS), &[], "900", "seconds; 0: none"),
     obeyed("postgresql.lock_timeout", Count(0, DAY_OF_SECONDS), &[], "60", "seconds; 0: none"),

@@ -30,8 +30,7 @@ mod yaml;
 use std::path::Path;
 
 pub use error::{ConfigError, Note};
-pub use form::parse_bytes;
-pub use keys::misspelt;
+pub use keys::{accepts, misspelt};
 pub use layers::Origin;
 pub use secret::{Address, Secret};
 pub use sections::{Features, Logging, Metrics, Ocp, OnBad, Policy, Postgresql, Run, S3};

@@ -73,7 +73,7 @@ fn every_key_of_the_table_is_accepted_from_the_file_and_from_its_variable() {
         let text = match key.form {
             form::Form::Switch => "false".to_owned(),
             form::Form::Count(least, _) => least.to_string(),
-            form::Form::Bytes => "1MiB".to_owned(),
+            form::Form::Bytes(least) => least.to_string(),
             form::Form::Date => "2025-11-30".to_owned(),
             form::Form::Choice(words) => words[0].to_owned(),
             _ => "1".to_owned(),

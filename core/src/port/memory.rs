@@ -170,7 +170,7 @@ impl SinkWrite for MemoryWrite<'_> {
     {
         Box::pin(async move {
             let mut digest = RowsDigest::default();
-            self.batches.iter().for_each(|batch| digest.update(batch));
+            self.batches.iter().try_for_each(|batch| digest.update(batch))?;
             let rows = digest.rows();
             let published = Published {
                 scope: self.scope.clone(),

@@ -32,7 +32,7 @@ impl fmt::Display for RunId {
 }
 
 /// Names one state of a run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StateKey {
     /// The run it belongs to.
     pub run: RunId,

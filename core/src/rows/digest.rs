@@ -5,6 +5,8 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{ArrowNativeType, DataType, Date32Type, Float64Type, Int32Type};
 use sha2::{Digest, Sha256};
 
+use crate::error::Result;
+
 /// SHA-256 over the columns of rows.
 ///
 /// Each column is a stream of its own, so that its memory is digested as it lies there and not value by value.
@@ -15,13 +17,15 @@ pub struct RowsDigest {
 }
 
 impl RowsDigest {
-    /// Adds the rows of a batch.
-    pub fn update(&mut self, rows: &RecordBatch) {
+    /// Adds the rows of a batch; those of another schema than [`schema`](super::schema) are refused.
+    pub fn update(&mut self, rows: &RecordBatch) -> Result<()> {
+        super::check(rows)?;
         self.columns.resize_with(rows.num_columns(), ColumnDigest::default);
         for (digest, column) in self.columns.iter_mut().zip(rows.columns()) {
             digest.update(column);
         }
         self.rows += rows.num_rows() as u64;
+        Ok(())
     }
 
     /// How many rows were added.
@@ -123,25 +127,40 @@ impl ColumnDigest {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, StringArray};
+    use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, StringArray, new_null_array};
+    use arrow::datatypes::FieldRef;
 
     use super::*;
+    use crate::rows::{POD_SUMS, concat, schema};
 
     fn batch(texts: Vec<Option<&str>>, numbers: Vec<Option<f64>>) -> RecordBatch {
         let (counts, days): (Vec<i32>, Vec<i32>) = (0..texts.len() as i32).map(|row| (row % 2, 7)).unzip();
-        let columns: [(&str, ArrayRef); 4] = [
-            ("text", Arc::new(StringArray::from(texts))),
-            ("number", Arc::new(Float64Array::from(numbers))),
-            ("count", Arc::new(Int32Array::from(counts))),
-            ("day", Arc::new(Date32Array::from(days))),
+        let rows = texts.len();
+        let given: [(&str, ArrayRef); 4] = [
+            ("namespace", Arc::new(StringArray::from(texts))),
+            (POD_SUMS[0], Arc::new(Float64Array::from(numbers))),
+            ("cost_category_id", Arc::new(Int32Array::from(counts))),
+            ("usage_start", Arc::new(Date32Array::from(days))),
         ];
-        RecordBatch::try_from_iter(columns).expect("equal lengths")
+        let column = |field: &FieldRef| match given.iter().find(|(name, _)| name == field.name()) {
+            Some((_, column)) => column.clone(),
+            None => new_null_array(field.data_type(), rows),
+        };
+        RecordBatch::try_new(schema(), schema().fields().iter().map(column).collect()).expect("equal lengths")
     }
 
     fn digest(batches: &[RecordBatch]) -> String {
         let mut digest = RowsDigest::default();
-        batches.iter().for_each(|rows| digest.update(rows));
+        batches.iter().for_each(|rows| digest.update(rows).expect("finished rows"));
         digest.finish()
+    }
+
+    #[test]
+    fn rows_of_another_schema_are_refused() {
+        let foreign = sample().project(&[0, 6]).expect("columns that are there");
+        assert!(RowsDigest::default().update(&foreign).is_err());
+        assert!(concat(&[sample(), foreign]).is_err());
+        assert_eq!(concat(&[sample(), sample()]).expect("finished rows").num_rows(), 16);
     }
 
     fn sample() -> RecordBatch {

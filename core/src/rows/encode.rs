@@ -159,9 +159,7 @@ impl<W: Write + Send> RowsEncoder<W> {
 
     /// Adds rows.
     pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        if *rows.schema().fields() != *super::schema().fields() {
-            return Err(failed("the rows have another schema than rows::schema"));
-        }
+        super::check(rows)?;
         self.rows += rows.num_rows() as u64;
         match &mut self.inner {
             #[cfg(feature = "parquet-out")]

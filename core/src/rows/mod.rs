@@ -3,7 +3,10 @@
 
 use std::sync::{Arc, LazyLock};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
 
 mod digest;
 mod encode;
@@ -78,4 +81,14 @@ pub fn schema() -> SchemaRef {
         Arc::new(Schema::new(fields))
     });
     SCHEMA.clone()
+}
+
+/// Rows from elsewhere may have any schema.
+fn check(rows: &RecordBatch) -> Result<()> {
+    match rows.schema_ref().fields() == schema().fields() {
+        true => Ok(()),
+        false => {
+            Err(Error::port("sink", "encode rows", false, "the rows have another schema than rows::schema"))
+        }
+    }
 }

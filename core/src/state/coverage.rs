@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::schema::FactKind;
 
 /// A row group of one version of an object, read for one purpose.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChunkId {
     /// The object's key.
     pub object: Arc<str>,

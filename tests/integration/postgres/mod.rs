@@ -117,7 +117,7 @@ fn build(
 
 fn digest(batch: &RecordBatch) -> String {
     let mut digest = RowsDigest::default();
-    digest.update(batch);
+    digest.update(batch).expect("finished rows");
     digest.finish()
 }
 

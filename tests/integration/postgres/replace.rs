@@ -353,11 +353,11 @@ async fn without_report_period_nothing_is_begun() {
     let mut scope = scope(DAY, "r");
     scope.report_period_id = None;
     let mut sink = sink(config(&name));
-    let Err(Error::Port { source, retryable, .. }) = sink.begin(&scope).await.map(drop) else {
+    let Err(Error::Port { cause, retryable, .. }) = sink.begin(&scope).await.map(drop) else {
         panic!("a scope without period was begun");
     };
     assert!(!retryable);
-    assert!(matches!(source.downcast_ref(), Some(PostgresError::NoReportPeriod { .. })));
+    assert!(matches!(cause.downcast_ref(), Some(PostgresError::NoReportPeriod { .. })));
 }
 
 #[tokio::test]

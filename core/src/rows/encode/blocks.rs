@@ -56,8 +56,9 @@ impl Blocks {
     }
 }
 
-/// Batches of finished rows as one.
+/// Batches of finished rows as one; those of another schema are refused.
 pub fn concat(batches: &[RecordBatch]) -> Result<RecordBatch> {
+    batches.iter().try_for_each(rows::check)?;
     let schema = rows::schema();
     let columns = (0..schema.fields().len()).map(|column| joined(batches, column));
     let columns: Result<Vec<ArrayRef>, ArrowError> = columns.collect();
