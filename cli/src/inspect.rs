@@ -172,7 +172,7 @@ fn text(inspected: &Inspected) -> String {
     table.set_header(["column", "type", "bytes", "read", "distinct"]);
     for column in &inspected.columns {
         table.add_row([
-            Cell::new(&column.name),
+            Cell::new(column.name.escape_debug()),
             Cell::new(&column.data_type),
             Cell::new(column.compressed_bytes),
             Cell::new(if column.read { "yes" } else { "" }),

@@ -113,13 +113,11 @@ pub enum Error {
     },
     /// Two states were folded under different configurations.
     #[error(
-        "states were folded under different configurations ({left} and {right}); fold them again with one"
+        "states were folded under different configurations: {differs}; fold them again with one, or say the same again"
     )]
     ConfigMismatch {
-        /// This state's fingerprint.
-        left: String,
-        /// The other's fingerprint.
-        right: String,
+        /// What differs, each with this state's and the other's: label keys, range, storage or options.
+        differs: String,
     },
     /// A state blob of a version that this build does not know.
     #[error(

@@ -37,6 +37,30 @@ pub(super) struct Told {
     options: FoldOptions,
 }
 
+impl Told {
+    /// What is not the same, as `label keys ["a"] and ["b"]`. Of long lists what only one has.
+    pub(super) fn differs_from(&self, other: &Self) -> String {
+        let Self { label_keys, first, last, days_of_month, storage, options } = self;
+        let only = |these: &[String], those: &[String]| {
+            these.iter().filter(|key| !those.contains(key)).cloned().collect::<Vec<_>>()
+        };
+        let keys = [only(label_keys, &other.label_keys), only(&other.label_keys, label_keys)];
+        let json = |value: serde_json::Value| value.to_string();
+        let differences = [
+            ("label keys", keys.map(|keys| json(serde_json::json!(keys)))),
+            ("range", [format!("{first} to {last}"), format!("{} to {}", other.first, other.last)]),
+            (
+                "days of the month",
+                [days_of_month, &other.days_of_month].map(|days| json(serde_json::json!(days))),
+            ),
+            ("storage", [storage, &other.storage].map(bool::to_string)),
+            ("options", [options, &other.options].map(|options| json(serde_json::json!(options)))),
+        ];
+        let differ = differences.iter().filter(|(_, [this, that])| this != that);
+        differ.map(|(what, [this, that])| format!("{what} {this} and {that}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl FoldConfig {
     /// Reads what folding needs out of the lookups.
     pub fn new(lookups: &Lookups, options: FoldOptions) -> Result<Self> {

@@ -149,9 +149,6 @@ impl FoldConfig {
         if self.fingerprint() == other.fingerprint() {
             return Ok(());
         }
-        Err(Error::ConfigMismatch {
-            left: self.fingerprint().to_owned(),
-            right: other.fingerprint().to_owned(),
-        })
+        Err(Error::ConfigMismatch { differs: self.told().differs_from(other.told()) })
     }
 }
