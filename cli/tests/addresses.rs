@@ -89,6 +89,10 @@ fn credentials_are_one_set() {
     let output = scene.bench.path("out");
     let (_, said) = scene.run(2, "in", text(&output), &[("S3_ACCESS_KEY", "half".to_owned())]);
     assert!(said.contains("half of the S3 credentials"), "{said}");
+    let none = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, String::new()));
+    let nobody = ("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1".to_owned());
+    let (_, said) = scene.run(2, "in", text(&output), &[&none[..], &[nobody]].concat());
+    assert!(said.contains("no S3 credentials: give S3_ACCESS_KEY"), "{said}");
     let other = [("S3_ACCESS_KEY", "AKEXAMPLE".to_owned()), ("S3_SECRET_KEY", SECRET.to_owned())];
     let (_, said) = scene.run(1, "in", text(&output), &other);
     assert!(said.contains("list the input") && !said.contains(SECRET), "{said}");

@@ -3,8 +3,10 @@
 //! ```text
 //! s3://BUCKET/PREFIX   the prefix as it is written
 //! settings             beat AWS_* variables, one by one; keys and token are one set and come from one place
+//! no credentials       those of the machine, if it has some: asked once, not for as long as a server is waited for
 //! ```
 
+use std::net::TcpStream;
 use std::time::Duration;
 
 use daysum_core::{Error, Result};
@@ -32,6 +34,13 @@ pub(crate) fn open(address: &str, settings: &StoreSettings) -> Result<(AmazonS3,
             ));
         }
     };
+    let machine = asks_the_machine(&builder);
+    if machine.as_ref().is_some_and(|machine| !answers(machine)) {
+        return Err(Error::config(
+            "no S3 credentials: give S3_ACCESS_KEY and S3_SECRET_KEY (s3.access_key, s3.secret_key; AWS_* do as well). \
+             This machine has no role that would give some: its metadata address does not answer",
+        ));
+    }
     if let Some(region) = given(&settings.region) {
         builder = builder.with_region(region);
     }
@@ -102,6 +111,24 @@ fn from_environment(with_credentials: bool) -> AmazonS3Builder {
     }
 }
 
+/// The metadata service that the client gets credentials from, where nothing else names any.
+fn asks_the_machine(builder: &AmazonS3Builder) -> Option<Url> {
+    use AmazonS3ConfigKey::*;
+    let set = |key: &AmazonS3ConfigKey| builder.get_config_value(key);
+    let named = [AccessKeyId, SecretAccessKey, WebIdentityTokenFile, ContainerCredentialsRelativeUri];
+    if named.iter().chain([&ContainerCredentialsFullUri]).any(|key| set(key).is_some())
+        || set(&SkipSignature).as_deref() == Some("true")
+    {
+        return None;
+    }
+    Url::parse(set(&MetadataEndpoint).as_deref().unwrap_or("http://169.254.169.254")).ok()
+}
+
+fn answers(service: &Url) -> bool {
+    let addresses = service.socket_addrs(|| None).unwrap_or_default();
+    addresses.iter().any(|address| TcpStream::connect_timeout(address, Duration::from_secs(2)).is_ok())
+}
+
 /// Where an endpoint comes from that no setting names, the first one first.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
 
@@ -135,6 +162,32 @@ fn endpoint_of(endpoint: &str, bucket: &str, settings: &StoreSettings) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machine_is_asked_where_nothing_names_credentials() {
+        let asked = |settings: &[(AmazonS3ConfigKey, &str)]| {
+            let builder = AmazonS3Builder::new();
+            asks_the_machine(
+                &settings.iter().fold(builder, |builder, (key, value)| builder.with_config(*key, *value)),
+            )
+        };
+        let here = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", here.local_addr().expect("bound"));
+        let machine = asked(&[(AmazonS3ConfigKey::MetadataEndpoint, &address)]).expect("nothing names any");
+        assert!(answers(&machine));
+        drop(here);
+        assert!(!answers(&machine));
+        assert_eq!(asked(&[]).expect("nothing names any").as_str(), "http://169.254.169.254/");
+        for (key, value) in [
+            (AmazonS3ConfigKey::AccessKeyId, "k"),
+            (AmazonS3ConfigKey::WebIdentityTokenFile, "/t"),
+            (AmazonS3ConfigKey::ContainerCredentialsRelativeUri, "/c"),
+            (AmazonS3ConfigKey::ContainerCredentialsFullUri, "http://c"),
+            (AmazonS3ConfigKey::SkipSignature, "true"),
+        ] {
+            assert_eq!(asked(&[(key, value)]), None, "{key:?}");
+        }
+    }
 
     #[test]
     fn a_bucket_is_part_of_the_host_s_name_where_paths_have_none() {
