@@ -33,12 +33,14 @@ pub(crate) struct Session {
     options: RunOptions,
     files: Files,
     work: Option<Work>,
+    /// What comes next: the caller knows its file before anything of it can end the instance.
+    next: Option<Unit>,
     current: Option<Current>,
     reading: Option<Reading>,
     days: VecDeque<DaySummary>,
     day: Option<DaySummary>,
     report: Report,
-    /// The file of the last row group.
+    /// The file of the row group that is read, or comes next.
     file: usize,
     rows: u64,
     done: bool,
@@ -73,6 +75,7 @@ impl Session {
             options: RunOptions::from_json(options)?,
             files: Files::default(),
             work: None,
+            next: None,
             current: None,
             reading: None,
             days: VecDeque::new(),
@@ -100,8 +103,13 @@ impl Session {
         }
         let Some(work) = &mut self.work else { return self.step_footers() };
         let Some(current) = &mut self.current else {
-            match work.goal.next() {
-                Some(unit) => self.begin(unit)?,
+            if let Some(unit) = self.next.take() {
+                self.begin(unit)?;
+                return Ok(Vec::new());
+            }
+            self.next = work.goal.next();
+            match &self.next {
+                Some(unit) => self.file = self.files.position(&unit.object.meta.key),
                 None => self.finish()?,
             }
             return Ok(Vec::new());
@@ -197,7 +205,6 @@ impl Session {
         let Some(work) = &self.work else { return Ok(()) };
         let (object, row_group) = (&unit.object, unit.row_group.index);
         let folder = object.start(Folder::new(work.config.clone()), row_group)?;
-        self.file = self.files.position(&object.meta.key);
         // A first look need not decode more than it shows.
         let batch_rows = self.options.row_limit.map_or(BATCH_ROWS, |most| BATCH_ROWS.min(most as usize));
         let held = if self.options.row_limit.is_some() { HELD_FIRST } else { HELD };
@@ -386,6 +393,52 @@ impl Goal {
         match self {
             Self::Days(schedule) => schedule.units().iter().map(rows).sum(),
             Self::State { units, .. } => units.iter().map(rows).sum(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_file_of_a_row_group_is_told_before_it_is_begun() {
+        let table = "../tests/data/golden/gen-small/input/openshift_pod_usage_line_items_daily";
+        let mut files = Vec::new();
+        find(Path::new(table), &mut files);
+        assert_eq!(files.len(), 4);
+        let mut session = Session::new("{}", "{}").expect("no lookups and no options");
+        for (name, content) in &files {
+            session.add(name, content.len() as f64, None).expect("a name of its own");
+        }
+        let mut begun = Vec::new();
+        while !session.is_done() {
+            let (told, was_open) = (session.file(), session.current.is_some());
+            let ranges = session.step().expect("sound files");
+            if let (false, Some(current)) = (was_open, &session.current) {
+                assert_eq!(files[told].0, *current.unit.object.meta.key);
+                begun.push(told);
+            }
+            for range in ranges.chunks(2) {
+                let bytes = &files[session.file()].1[range[0] as usize..range[1] as usize];
+                session.supply(bytes.to_vec()).expect("what was asked for");
+            }
+        }
+        begun.sort_unstable();
+        assert_eq!(begun, [0, 1, 2, 3]);
+    }
+
+    fn find(directory: &Path, files: &mut Vec<(String, Vec<u8>)>) {
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                find(&path, files);
+            } else {
+                files.push((path.display().to_string(), fs::read(&path).expect("readable")));
+            }
         }
     }
 }
