@@ -49,8 +49,10 @@ pub(crate) struct Job {
     pub(crate) limit: u64,
     pub(crate) reads: usize,
     pub(crate) run: RunId,
-    /// Days that the ledger has rows of, and the run that wrote them.
+    /// Days that the ledger knows, and the run that wrote them.
     pub(crate) published: BTreeMap<Day, RunId>,
+    /// Those of them that have some.
+    pub(crate) filled: BTreeSet<Day>,
     pub(crate) force: bool,
     pub(crate) since: Option<Day>,
     /// Whether published days without any object are emptied.
@@ -138,6 +140,7 @@ impl Job {
             reads: config.run.reads.unwrap_or(16),
             run: RunId(uuid::Uuid::new_v4().to_string()),
             published: BTreeMap::new(),
+            filled: BTreeSet::new(),
             force: target.force,
             since: reading.since,
             prune: false,
@@ -212,8 +215,7 @@ impl Job {
                 report.days_pruned.insert(day);
                 report.rows_deleted += rows;
             } else {
-                tracing::warn!(%day, "no object of this published day is there any more; its rows stay as they are");
-                report.days_orphaned.insert(day);
+                report.orphan(day);
             }
         }
         Ok(())
@@ -284,6 +286,7 @@ impl Job {
         let published = self.output.published(&self.source_uuid(), first, last).await?;
         self.listed = objects.iter().map(|object| (object.key.clone(), false)).collect();
         self.published = published.iter().map(|day| (day.scope.day, day.scope.run.clone())).collect();
+        self.filled = published.iter().filter(|day| day.rows > 0).map(|day| day.scope.day).collect();
         report.objects += objects.len() as u64;
         let mut seen = self.sees(&objects);
         if let Some(days) = self.nothing_new(&seen, &published).await? {
@@ -317,7 +320,12 @@ impl Job {
         if self.options.skip_unreadable {
             plan.unreadable.retain(|bad| !is_bad_file(&bad.error)); // told above; the others hold nothing back
         }
+        let unread: BTreeSet<Arc<str>> = plan.unreadable.iter().map(|bad| bad.meta.key.clone()).collect();
         let mut schedule = Schedule::new(plan, self.fold.clone());
+        // Its name may tell one day only; the ledger knows every day that it had rows of.
+        let had_rows_of = |day: &&Published| day.scope.inputs.iter().any(|input| unread.contains(&input.key));
+        let of_unread = published.iter().filter(had_rows_of).map(|entry| entry.scope.day);
+        schedule.hold(of_unread.filter(|day| self.fold.wants(*day)));
         report.days_held.extend(schedule.held().iter().filter(|day| self.is_asked(**day)));
         let inputs = schedule.inputs();
         let has_objects = |day| {

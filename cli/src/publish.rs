@@ -61,9 +61,10 @@ impl Job {
     ) -> Result<()> {
         let inputs = schedule.inputs();
         let skipped: BTreeSet<Day> = schedule.held().difference(&report.days_held).copied().collect();
+        let told = schedule.told().clone();
         let folded_as = self.folded_as();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
-        let Self { source, output, lookups, policy, fold, options, run, published, .. } = self;
+        let Self { source, output, lookups, policy, fold, options, run, published, filled, prune, .. } = self;
         let handle = runtime.handle();
         let mut writers = Writers::new(output.writers(), handle);
         let mut desk = Desk { report: &mut *report, output, lookups, fold, run, runtime };
@@ -77,6 +78,12 @@ impl Job {
                     desk.report.rows_folded += rows;
                 }
                 Event::Day(day) if day.num_rows() == 0 && !desk.output.may_hold(day.day, published) => {}
+                // What was read only could have had rows of it. Those that are published came from objects that are gone.
+                Event::Day(day) if day.num_rows() == 0 && !told.contains(&day.day) && !*prune => {
+                    if filled.contains(&day.day) {
+                        desk.report.orphan(day.day);
+                    }
+                }
                 Event::Day(day) => {
                     if let Some(done) = writers.make_room() {
                         desk.settle(done)?;

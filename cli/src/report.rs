@@ -135,6 +135,12 @@ impl Report {
         }
     }
 
+    /// A published day of which no object is there any more: its rows stay, until somebody says `--prune`.
+    pub(crate) fn orphan(&mut self, day: Day) {
+        tracing::warn!(%day, "no object of this published day is there any more; its rows stay as they are");
+        self.days_orphaned.insert(day);
+    }
+
     /// Whether something of these days was held back or left out.
     pub(crate) fn is_incomplete(&self, first: Day, last: Day) -> bool {
         self.days_held.range(first..=last).next().is_some()

@@ -153,6 +153,11 @@ impl Month {
     pub fn last(self) -> Day {
         Day(self.first().0 + days_in(self.year, self.month) as i32 - 1)
     }
+    /// This month and the following ones up to `last`; none where that is earlier.
+    pub fn through(self, last: Self) -> impl Iterator<Item = Self> {
+        let next = |month: &Self| Some(month.last().next().month());
+        std::iter::successors(Some(self), next).take_while(move |month| *month <= last)
+    }
 }
 
 impl fmt::Display for Month {

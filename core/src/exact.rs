@@ -61,9 +61,9 @@ impl ExactSum {
         let mantissa = (bits & MANTISSA) | (1 << MANTISSA_BITS);
         let mut left = u64::from(times);
         let mut fits = true;
-        // As many as a mantissa has bits of room for.
+        // As many as a mantissa has bits of room for below the sign, which is where the highest position ends.
         while fits && left > 0 {
-            let now = left.min((1 << (63 - MANTISSA_BITS)) - 1);
+            let now = left.min((1 << (62 - MANTISSA_BITS)) - 1);
             fits = self.add_placed(mantissa * now, position, bits >> 63);
             left -= now;
         }
@@ -348,6 +348,16 @@ mod tests {
         let mut twice = huge;
         assert!(twice.merge(&huge).is_err());
         assert_eq!(twice, huge);
+    }
+
+    #[test]
+    fn so_often_at_once_never_meets_the_sign() {
+        let largest = f64::from_bits(2f64.powi(101).to_bits() - 1);
+        let mut at_once = ExactSum::ZERO;
+        assert!(at_once.add_times(largest, 1023));
+        assert_eq!(at_once, sum(&[largest; 1023]));
+        assert!(!at_once.add_times(largest, 2047), "beyond 2^111");
+        assert!(at_once.to_f64() > 0.0);
     }
 
     #[test]

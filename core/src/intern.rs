@@ -96,8 +96,16 @@ impl Interner {
     }
 
     /// The text of a symbol; `None` for NULL.
+    ///
+    /// # Panics
+    /// For a symbol of another interner that this one does not have.
     pub fn get(&self, sym: Sym) -> Option<&str> {
         (!sym.is_null()).then(|| slice(&self.text, &self.ends, sym.0))
+    }
+
+    /// Bytes of the texts of symbols, each as often as it is there.
+    pub(crate) fn bytes<'a>(&self, syms: impl IntoIterator<Item = &'a Sym>) -> usize {
+        syms.into_iter().filter_map(|sym| self.get(*sym)).map(str::len).sum()
     }
 
     /// The texts of symbols as a column.

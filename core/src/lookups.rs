@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 /// The newest form of the lookups file that this build reads.
 pub const LOOKUPS_VERSION: u32 = 1;
 
+/// What a run plans grows with the days of its range, whether there are rows or not.
+const MOST_DAYS: i32 = 36_525;
+
 /// The tag key that is enabled without anybody enabling it (SPEC 2.1): it identifies virtual machines.
 pub const VM_KEY: &str = "vm_kubevirt_io_name";
 
@@ -186,6 +189,9 @@ impl Lookups {
         if end < start {
             return Err(Error::config(format!("the range ends ({end}) before it starts ({start})")));
         }
+        if end.0 - start.0 > MOST_DAYS {
+            return Err(Error::config(format!("the range from {start} to {end} is longer than a century")));
+        }
         Ok((start, end))
     }
 }
@@ -193,6 +199,17 @@ impl Lookups {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_is_a_century_at_most() {
+        let range = |end: &str| {
+            let (start, end) = (Some("2000-01-01".to_owned()), Some(end.to_owned()));
+            Lookups { start_date: start, end_date: end, ..Lookups::default() }.range()
+        };
+        assert!(range("2099-12-31").is_ok());
+        assert!(range("9999-12-31").is_err());
+        assert!(range("1999-12-31").is_err());
+    }
 
     #[test]
     fn a_list_or_text_that_is_null_is_empty() {

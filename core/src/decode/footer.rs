@@ -26,6 +26,9 @@ use crate::schema::{FactKind, Grain, Table};
 /// Bytes asked for first: the footers of nearly all files fit, so one read is enough.
 const TAIL: u64 = 64 * 1024;
 
+/// A footer is held whole while it is parsed; one of ten thousand row groups takes half of this.
+const MOST: u64 = 64 * 1024 * 1024;
+
 /// The largest dictionary that writers make before they go on without one.
 const DICTIONARY_BYTES: i64 = 2 * 1024 * 1024;
 
@@ -71,7 +74,15 @@ impl FooterDecoder {
             return Ok(FooterStep::Need(Vec::from([tail])));
         }
         match self.inner.try_decode().map_err(|error| self.unreadable(&error))? {
-            DecodeResult::NeedsData(ranges) => Ok(FooterStep::Need(ranges)),
+            DecodeResult::NeedsData(ranges) => {
+                let claimed: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+                if claimed > MOST {
+                    let reason =
+                        format!("a footer of {claimed} bytes, of which {MOST} are the most that is read");
+                    return Err(self.unreadable(&ParquetError::General(reason)));
+                }
+                Ok(FooterStep::Need(ranges))
+            }
             DecodeResult::Data(metadata) => Ok(FooterStep::Done(Box::new(self.footer(metadata)?))),
             DecodeResult::Finished => Err(self.unreadable(&ParquetError::EOF("no metadata".into()))),
         }
@@ -203,6 +214,20 @@ impl Footer {
         size_of::<Self>() + self.object.len() + self.groups.iter().map(group).sum::<usize>()
     }
 
+    /// Whether no row group has rows.
+    pub fn is_empty(&self) -> bool {
+        self.groups.iter().all(|group| group.rows == 0)
+    }
+
+    /// First and last day of all rows, where the writer left statistics for each row group that has some.
+    pub fn days(&self) -> Option<(Day, Day)> {
+        let filled = self.groups.iter().filter(|group| group.rows > 0);
+        filled.map(|group| group.days).reduce(|these, those| {
+            let ((first, last), (earlier, later)) = these.zip(those)?;
+            Some((first.min(earlier), last.max(later)))
+        })?
+    }
+
     /// The table whose columns it has.
     pub fn table(&self) -> Result<Table> {
         Table::detect(self.schema()).ok_or_else(|| Error::Schema {
@@ -306,7 +331,14 @@ fn is_null(column: &ColumnChunkMetaData) -> bool {
 
 /// First and last day that a column of instants can hold.
 fn days(column: &ColumnChunkMetaData) -> Option<(Day, Day)> {
-    let Some(Statistics::Int64(statistics)) = column.statistics() else { return None };
+    let statistics = match column.statistics()? {
+        Statistics::Int64(statistics) => statistics,
+        Statistics::Int32(statistics) if is_date(column) => {
+            let (first, last) = (Day(*statistics.min_opt()?), Day(*statistics.max_opt()?));
+            return (first <= last).then_some((first, last));
+        }
+        _ => return None,
+    };
     let per_milli = match column.column_descr().logical_type_ref() {
         Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::MILLIS => 1,
         Some(LogicalType::Timestamp(stamp)) if stamp.unit == TimeUnit::MICROS => 1_000,
@@ -316,6 +348,10 @@ fn days(column: &ColumnChunkMetaData) -> Option<(Day, Day)> {
     let day = |ticks: &i64| Day::from_millis(ticks.div_euclid(per_milli));
     let (first, last) = (day(statistics.min_opt()?), day(statistics.max_opt()?));
     (first <= last).then_some((first, last))
+}
+
+fn is_date(column: &ColumnChunkMetaData) -> bool {
+    matches!(column.column_descr().logical_type_ref(), Some(LogicalType::Date))
 }
 
 #[cfg(test)]

@@ -122,10 +122,10 @@ pub async fn plan_below(source: &dyn Source, request: &ListRequest, lookups: &Lo
         files.push((object, Ok(footer)));
     }
     let mut plan = plan(files, lookups)?;
-    match plan.unreadable.pop() {
-        Some(bad) => Err(bad.error),
-        None => Ok(plan),
+    if plan.unreadable.is_empty() {
+        return Ok(plan);
     }
+    Err(plan.unreadable.swap_remove(0).error)
 }
 
 /// Ranges of an object, each as long as it was asked for: what a source gets wrong is not the object's fault.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::day::{Day, Month};
 use crate::decode::Footer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Location, Result};
 use crate::fold::{ChunkFolder, Folder};
 use crate::lookups::Lookups;
 use crate::port::{ObjectMeta, Wanted};
@@ -188,43 +188,89 @@ pub(super) fn is_of_other_table(key: &str) -> bool {
     folders.split('/').any(of_folder) || OTHER_TABLES.iter().any(|other| name.contains(other))
 }
 
+/// A file of one of the tables.
+struct Found {
+    table: Table,
+    grain: Grain,
+    partition: Option<Month>,
+    /// First and last month that its rows can be of.
+    months: (Month, Month),
+    meta: ObjectMeta,
+    footer: Footer,
+}
+
+impl Found {
+    fn months(&self) -> impl Iterator<Item = (Table, Month)> + use<> {
+        let table = self.table;
+        self.months.0.through(self.months.1).map(move |month| (table, month))
+    }
+}
+
 /// Chooses what to read. Files of other sources, other months and other tables are left out; where daily and
 /// hourly files of a table and month are both there, each is used as SPEC 1.7 says.
 pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Result<Plan> {
     let (mut found, mut unreadable, wanted) = (Vec::new(), Vec::new(), wanted(lookups)?);
+    let is_left_out = |table: Table| table == Table::StorageUsage && !lookups.storage_exists;
     for (meta, footer) in files {
         let facts = KeyFacts::of(&meta.key);
-        if !facts.may_hold(&wanted) || is_of_other_table(&meta.key) {
+        if !facts.may_hold(&wanted) || is_of_other_table(&meta.key) || facts.table.is_some_and(is_left_out) {
             continue;
         }
+        let is_empty = footer.as_ref().is_ok_and(Footer::is_empty);
         // Columns tell the table, and its folder where those are missing that would; of the grain the folder knows more.
         let told = footer.and_then(|footer| match (footer.table(), facts.table) {
             (Ok(table), _) | (Err(_), Some(table)) => Ok((table, footer)),
             (Err(error), None) => Err(error),
         });
         match told {
-            Ok((table, footer)) => {
-                let grain = facts.grain.unwrap_or(footer.grain());
-                found.push((table, grain, facts.partition, meta, footer));
-            }
+            Ok((table, _)) if is_left_out(table) => {}
+            Ok((table, footer)) => found.push(Found {
+                table,
+                grain: facts.grain.unwrap_or(footer.grain()),
+                partition: facts.partition,
+                months: months(facts.partition, &footer, &wanted),
+                meta,
+                footer,
+            }),
+            Err(_) if is_empty => {} // what has no rows lacks none
             Err(error) => unreadable.push(UnreadableObject::new(meta, error)),
         }
     }
-    let daily: BTreeSet<(Table, Option<Month>)> = found
-        .iter()
-        .filter(|(_, grain, ..)| *grain == Grain::Daily)
-        .map(|(table, _, partition, ..)| (*table, *partition))
-        .collect();
+    let daily: BTreeSet<(Table, Month)> =
+        found.iter().filter(|file| file.grain == Grain::Daily).flat_map(Found::months).collect();
+    // Tables of which a file lies in no month's directory.
+    let loose: BTreeSet<Table> =
+        found.iter().filter(|file| file.partition.is_none()).map(|file| file.table).collect();
     let mut objects: Vec<(Table, PlannedObject)> = Vec::new();
-    for (table, grain, partition, meta, footer) in found {
-        let Some(kind) = FactKind::of(table, grain, daily.contains(&(table, partition))) else {
-            continue;
+    for file in found {
+        let is_empty = file.footer.is_empty();
+        let beside_daily = file.months().any(|month| daily.contains(&month));
+        let beside_none = file.months().any(|month| !daily.contains(&month));
+        let Found { table, grain, partition, meta, footer, .. } = file;
+        let Some(kind) = FactKind::of(table, grain, beside_daily) else { continue };
+        let stands_in = !kind.excludes().is_empty() && grain == Grain::Hourly;
+        let elsewhere = loose.contains(&table) && daily.iter().any(|(of, _)| *of == table);
+        let checked = match kind.check(footer.object(), footer.schema()) {
+            Ok(()) if stands_in && beside_none && elsewhere => Err(Error::value(
+                Location::object(meta.key.clone()),
+                "hourly rows of months without daily ones, beside daily files of other months: only directories tell such \
+                 months apart, so put each into its own (year=YYYY/month=MM), or give one grain only",
+            )),
+            checked => checked,
         };
-        match kind.check(footer.object(), footer.schema()) {
+        match checked {
             Ok(()) => objects.push((table, PlannedObject { meta, footer, kind, partition })),
+            Err(_) if is_empty => {}
             Err(error) => unreadable.push(UnreadableObject::new(meta, error)),
         }
     }
     objects.sort_by_key(|(table, _)| *table);
     Ok(Plan { objects: objects.into_iter().map(|(_, object)| object).collect(), unreadable })
+}
+
+/// First and last month that rows of a file can be of: as its directory says, or its statistics, or any that is wanted.
+fn months(partition: Option<Month>, footer: &Footer, wanted: &Wanted) -> (Month, Month) {
+    let of_rows = || footer.days().map(|(first, last)| (first.month(), last.month()));
+    let (first, last) = partition.map(|month| (month, month)).or_else(of_rows).unwrap_or(wanted.months);
+    (first.max(wanted.months.0), last.min(wanted.months.1))
 }

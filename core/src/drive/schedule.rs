@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::plan::{Plan, PlannedObject};
+use super::plan::{KeyFacts, Plan, PlannedObject};
 use crate::day::Day;
 use crate::decode::RowGroup;
 use crate::error::{Error, Location, Result};
@@ -57,6 +57,7 @@ pub struct Schedule {
     open: BTreeMap<Day, DayState>,
     held: BTreeSet<Day>,
     inputs: BTreeMap<Day, Vec<InputObject>>,
+    told: BTreeSet<Day>,
     coverage: Coverage,
     counts: RowCounts,
     spill: Option<Spill>,
@@ -73,6 +74,7 @@ impl Schedule {
             open: BTreeMap::new(),
             held: BTreeSet::new(),
             inputs: BTreeMap::new(),
+            told: BTreeSet::new(),
             coverage: Coverage::default(),
             counts: RowCounts::default(),
             spill: None,
@@ -118,7 +120,11 @@ impl Schedule {
             size: object.meta.size,
             kind: Some(object.kind),
         };
+        let named = KeyFacts::of(&object.meta.key).day;
         for day in wanted {
+            if row_group.days.is_some() || named == Some(day) {
+                self.told.insert(day);
+            }
             *self.waiting.entry(day).or_default() += 1;
             let inputs = self.inputs.entry(day).or_default();
             if inputs.last() != Some(&input) {
@@ -132,6 +138,11 @@ impl Schedule {
         let (earliest, latest) = self.config.range();
         let wanted = first.max(earliest).through(last.min(latest));
         wanted.filter(|day| self.config.wants(*day)).collect()
+    }
+
+    /// Holds days back, beside those that the plan's unreadable objects hold back.
+    pub fn hold(&mut self, days: impl IntoIterator<Item = Day>) {
+        self.held.extend(days);
     }
 
     /// Leaves days out: their published rows are already those of the same inputs.
@@ -225,6 +236,9 @@ impl Schedule {
     }
 
     /// Holds back every day that the unit can hold.
+    ///
+    /// # Panics
+    /// For a unit that is done: each is given once to [`complete`](Self::complete), to this, or to [`omit`](Self::omit).
     pub fn fail(&mut self, unit: &Unit) {
         for day in self.wanted(unit.days.0, unit.days.1) {
             self.held.insert(day);
@@ -235,6 +249,9 @@ impl Schedule {
 
     /// Leaves the unit out of its days, which can be whole without it: the caller has decided so. A day of which
     /// no row was found is whole and empty, so that rows of an earlier run can be replaced by none.
+    ///
+    /// # Panics
+    /// For a unit that is done.
     pub fn omit(&mut self, unit: &Unit) -> Vec<(Day, DayState)> {
         let whole = self.leave(unit).into_iter().filter(|day| !self.held.contains(day));
         whole.map(|day| (day, self.open.remove(&day).unwrap_or_default())).collect()
@@ -275,6 +292,12 @@ impl Schedule {
             of_day.dedup();
         });
         inputs
+    }
+
+    /// Days of which statistics or the name of an object say that it has rows. Of the others an object without
+    /// statistics only could have some: where it has none, that is no word on rows that were published before.
+    pub fn told(&self) -> &BTreeSet<Day> {
+        &self.told
     }
 
     /// Days that are not to be published: held back, or skipped.

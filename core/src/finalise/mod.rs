@@ -106,7 +106,7 @@ impl DaySummary {
         let unallocated = self.unallocated.chunks(rows::BLOCK_ROWS);
         let unallocated =
             unallocated.map(|rows| self.batch(rows.len()).of_pods(unallocated::as_pods(rows), None));
-        let volumes = self.volumes.blocks().map(|block| {
+        let volumes = self.volumes.blocks(&self.names).map(|block| {
             let rows = storage::rows(&self.names, &self.volumes, block, self.day, &self.policy);
             self.batch(rows.len()).of_volumes(&rows)
         });

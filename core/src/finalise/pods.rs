@@ -11,7 +11,7 @@ use super::policy::Policy;
 use crate::error::Result;
 use crate::intern::{Interner, Sym};
 use crate::port::Spill;
-use crate::rows::BLOCK_ROWS;
+use crate::rows;
 use crate::state::{Block, DayState, Merged, PodSums, Remap, Run, Table, USAGE, sorted};
 
 /// Bytes to gibibytes; exact.
@@ -134,7 +134,8 @@ fn joined(
 ) -> u64 {
     let times = joins.repeats(names, namespace);
     joins.labels(names, node, namespace, [own, Sym::NULL], sets);
-    *fanned_out += sums.rows * (times * sets.len() as u64 - 1);
+    let copies = times.saturating_mul(sets.len() as u64).saturating_sub(1);
+    *fanned_out = sums.rows.saturating_mul(copies).saturating_add(*fanned_out);
     times
 }
 
@@ -146,9 +147,8 @@ impl Pods {
     ) -> Result<Box<dyn Iterator<Item = Result<PodBlock<'a>>> + Send + 'a>> {
         Ok(match self {
             Self::Held(finished) => {
-                let rows = finished.keys.len();
-                let block = move |from| from..rows.min(from + BLOCK_ROWS);
-                let blocks = (0..rows).step_by(BLOCK_ROWS).map(block);
+                let text = |row: usize| names.bytes(&finished.keys[row]);
+                let blocks = rows::blocks(finished.keys.len(), text);
                 Box::new(blocks.map(move |rows| Ok(PodBlock::Held(names, finished, rows))))
             }
             Self::Spilled { runs, .. } => Box::new(Merged::of(runs)?.map(|block| {

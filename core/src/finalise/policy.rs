@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::roles::{Nodes, Roles};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::like::Categories;
 use crate::lookups::{Lookups, NodeRole};
 use crate::state::fingerprint;
@@ -41,9 +41,21 @@ pub struct Policy {
     fingerprint: String,
 }
 
+/// Every row carries these; koku's columns take a quarter of it.
+const LONGEST_NAME: usize = 1024;
+
 impl Policy {
     /// Reads what finishing needs out of the lookups.
     pub fn new(lookups: &Lookups, options: PolicyOptions) -> Result<Self> {
+        for (name, text) in [
+            ("cluster_id", &lookups.cluster_id),
+            ("cluster_alias", &lookups.cluster_alias),
+            ("source_uuid", &lookups.source_uuid),
+        ] {
+            if text.len() > LONGEST_NAME {
+                return Err(Error::config(format!("lookups: {name} has more than {LONGEST_NAME} bytes")));
+            }
+        }
         let told = serde_json::json!([
             lookups.report_period_id,
             lookups.cluster_id,

@@ -9,7 +9,7 @@ use super::policy::{OnNodelessVolume, Policy};
 use crate::day::Day;
 use crate::error::{Error, Location, Result};
 use crate::intern::{Interner, Sym};
-use crate::rows::BLOCK_ROWS;
+use crate::rows::blocks;
 use crate::state::{DayState, Member, Merged, Remap, Table, VolumeSums, sorted};
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -29,8 +29,9 @@ impl Volumes {
     }
 
     /// All groups in the order of their keys, some at a time.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &[usize]> {
-        self.order.chunks(BLOCK_ROWS)
+    pub(super) fn blocks<'a>(&'a self, names: &'a Interner) -> impl Iterator<Item = &'a [usize]> {
+        let text = |row: usize| names.bytes(self.groups.key(self.order[row]));
+        blocks(self.order.len(), text).map(|block| &self.order[block])
     }
 }
 
@@ -104,7 +105,7 @@ pub(super) fn group(
                 copies += times;
             }
         }
-        *fanned_out += sums.rows * (copies - 1);
+        *fanned_out = sums.rows.saturating_mul(copies - 1).saturating_add(*fanned_out);
     }
     result.order = sorted(names, &result.groups, [true; 8]);
     Ok(result)

@@ -16,7 +16,7 @@ pub(crate) fn key_order(a: &str, b: &str) -> Ordering {
 const MAX_DEPTH: u32 = 128;
 
 /// Longest expansion of a number with an exponent; PostgreSQL's numeric ends in the same region.
-const MAX_NUMBER: usize = 4096;
+const MAX_NUMBER: u64 = 4096;
 
 /// The members of a JSON object: strings as they are, null as `None`, all else as its jsonb text.
 /// Of equal keys the last wins.
@@ -154,7 +154,7 @@ fn number(raw: &str) -> Result<String, String> {
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let exponent: i64 = exponent.parse().map_err(|_| format!("label value {raw} is out of range"))?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if exponent.unsigned_abs() as usize + mantissa.len() > MAX_NUMBER {
+    if exponent.unsigned_abs().saturating_add(mantissa.len() as u64) > MAX_NUMBER {
         return Err(format!("label value {raw} is out of range"));
     }
     let digits = format!("{whole}{fraction}");

@@ -1,6 +1,7 @@
 //! The finished rows: the columns, names and types of `reporting_ocpusagelineitem_daily_summary`
 //! that this step writes (SPEC 3.1), without the uuid, which the database sink adds.
 
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
@@ -16,6 +17,27 @@ pub use encode::{RowsEncoder, RowsFormat, concat};
 
 /// Rows of a block: what writers and readers of finished rows see at once.
 pub(crate) const BLOCK_ROWS: usize = 8192;
+
+/// Bytes of text that a block has at the most, unless its only row has more. Arrow's columns of text end at 2 GiB, and a
+/// limit of memory long before.
+pub(crate) const BLOCK_TEXT: usize = 16 << 20;
+
+/// So many rows as blocks; `text` tells the bytes of text of a row.
+pub(crate) fn blocks(rows: usize, text: impl Fn(usize) -> usize) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let start = end;
+        let mut bytes = 0;
+        while end < rows && end - start < BLOCK_ROWS {
+            bytes += text(end);
+            if bytes > BLOCK_TEXT && end > start {
+                break;
+            }
+            end += 1;
+        }
+        (end > start).then_some(start..end)
+    })
+}
 
 /// The eight pod sums, in column order.
 pub const POD_SUMS: [&str; 8] = [

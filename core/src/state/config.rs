@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::day::Day;
 use crate::error::{Error, Result};
 use crate::labels::{LabelFilter, OnMalformed};
-use crate::lookups::Lookups;
+use crate::lookups::{Lookups, TextOrNumber};
 
 /// Choices that the lookups do not make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -68,7 +68,10 @@ impl FoldConfig {
         let days_of_month = lookups
             .days
             .as_ref()
-            .map(|days| days.iter().map(|day| day.number()).collect::<Option<BTreeSet<u32>>>())
+            .map(|days| {
+                let number = |day: &TextOrNumber| day.number().filter(|number| (1..=31).contains(number));
+                days.iter().map(number).collect::<Option<BTreeSet<u32>>>()
+            })
             .map(|days| days.ok_or_else(|| Error::config("lookups: days must be days of the month, 1 to 31")))
             .transpose()?;
         let label_keys = lookups.enabled_tag_keys.clone();

@@ -10,7 +10,7 @@ use crate::day::{Day, Month};
 use crate::error::{Error, Result};
 use crate::schema::FactKind;
 
-/// A row group of one version of an object, read for one purpose.
+/// A row group of one version of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChunkId {
     /// The object's key.
@@ -111,8 +111,10 @@ impl Purposes {
 
     pub(crate) fn insert(&mut self, kind: FactKind, partition: Option<Month>) -> Result<()> {
         let month = partition.map(Month::first);
+        // A file that lies in no month's directory can hold rows of any.
+        let meets = |of: &Option<Day>| *of == month || of.is_none() || month.is_none();
         for other in kind.excludes() {
-            if self.0.contains(&(month, *other)) {
+            if self.0.iter().any(|(of, kind)| kind == other && meets(of)) {
                 let month = partition.map_or_else(String::new, |month| format!(" of {month}"));
                 return Err(Error::config(format!(
                     "{kind:?} rows{month} would count what {other:?} rows have counted: fold the parts of a month under one \

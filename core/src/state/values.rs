@@ -59,7 +59,7 @@ impl PodSums {
     pub(crate) fn add_times(&mut self, other: &Self, times: u64) -> Result<()> {
         add_times(&mut self.sums, &other.sums, times)?;
         self.present |= other.present;
-        self.rows += other.rows;
+        self.rows = self.rows.saturating_add(other.rows);
         self.cores.merge(&other.cores);
         self.memory_bytes.merge(&other.memory_bytes);
         Ok(())
@@ -95,7 +95,7 @@ impl VolumeSums {
     pub(crate) fn add_times(&mut self, other: &Self, times: u64) -> Result<()> {
         add_times(&mut self.sums, &other.sums, times)?;
         self.present |= other.present;
-        self.rows += other.rows;
+        self.rows = self.rows.saturating_add(other.rows);
         self.capacity_bytes.merge(&other.capacity_bytes);
         Ok(())
     }
@@ -139,7 +139,8 @@ impl Accumulator for CapacityMax {
 pub struct RowCounts {
     /// Rows that were read, or passed over because the footer said that no day of theirs is wanted.
     pub rows_in: u64,
-    /// Rows that reached a table.
+    /// Rows of days that are asked for. Storage rows where no storage is asked for, and labels of nobody, are among them,
+    /// though no table has them.
     pub aggregated: u64,
     /// Rows of days that were not asked for, or without an `interval_start`.
     pub out_of_range: u64,
@@ -152,23 +153,25 @@ pub struct RowCounts {
 }
 
 impl RowCounts {
-    /// Adds the other's counts.
+    /// Adds the other's counts. A state from elsewhere can hold any, so they stop at the largest.
     pub fn merge(&mut self, other: &Self) {
-        self.rows_in += other.rows_in;
-        self.aggregated += other.aggregated;
-        self.out_of_range += other.out_of_range;
-        self.other_month += other.other_month;
-        self.no_node += other.no_node;
-        self.anomalous += other.anomalous;
+        let add = |ours: &mut u64, theirs| *ours = ours.saturating_add(theirs);
+        add(&mut self.rows_in, other.rows_in);
+        add(&mut self.aggregated, other.aggregated);
+        add(&mut self.out_of_range, other.out_of_range);
+        add(&mut self.other_month, other.other_month);
+        add(&mut self.no_node, other.no_node);
+        add(&mut self.anomalous, other.anomalous);
     }
 
     /// Rows that were read and left out, whatever the reason.
     pub fn filtered(&self) -> u64 {
-        self.out_of_range + self.other_month + self.no_node + self.anomalous
+        let reasons = [self.other_month, self.no_node, self.anomalous];
+        reasons.iter().fold(self.out_of_range, |rows, more| rows.saturating_add(*more))
     }
 
     /// The conservation law: every row that was read is aggregated or left out.
     pub fn is_conserved(&self) -> bool {
-        self.rows_in == self.aggregated + self.filtered()
+        self.rows_in == self.aggregated.saturating_add(self.filtered())
     }
 }

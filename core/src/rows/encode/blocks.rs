@@ -11,13 +11,15 @@ use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type};
 use arrow::error::ArrowError;
 
 use crate::error::Result;
-use crate::rows::{self, BLOCK_ROWS};
+use crate::rows::{self, BLOCK_ROWS, BLOCK_TEXT};
 
 /// Rows that wait until a block is full.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     waiting: Vec<RecordBatch>,
     rows: usize,
+    /// Bytes of their text.
+    text: usize,
 }
 
 impl Blocks {
@@ -29,20 +31,39 @@ impl Blocks {
     ) -> Result<()> {
         let mut start = 0;
         while start < batch.num_rows() {
-            let taken = (batch.num_rows() - start).min(BLOCK_ROWS - self.rows);
+            let part = batch.slice(start, (batch.num_rows() - start).min(BLOCK_ROWS - self.rows));
+            let taken = self.fitting(&part);
             if taken == BLOCK_ROWS {
-                write(&batch.slice(start, taken))?;
+                write(&part)?;
                 start += taken;
                 continue;
             }
-            self.waiting.push(batch.slice(start, taken));
-            self.rows += taken;
-            start += taken;
-            if self.rows == BLOCK_ROWS {
+            if taken > 0 {
+                let part = part.slice(0, taken);
+                self.rows += taken;
+                self.text += texts(&part).map(text_bytes).sum::<usize>();
+                self.waiting.push(part);
+                start += taken;
+            }
+            if self.rows == BLOCK_ROWS || taken < part.num_rows() {
                 self.finish(&mut write)?;
             }
         }
         Ok(())
+    }
+
+    /// How many of these rows belong to the block: that goes by the rows alone, and not by where batches end.
+    fn fitting(&self, part: &RecordBatch) -> usize {
+        if self.text + texts(part).map(text_bytes).sum::<usize>() <= BLOCK_TEXT {
+            return part.num_rows();
+        }
+        let text = |row: usize| texts(part).map(|column| column.value_length(row) as usize).sum::<usize>();
+        let ends = (0..part.num_rows()).scan(self.text, |bytes, row| {
+            *bytes += text(row);
+            Some(*bytes)
+        });
+        let fitting = ends.take_while(|bytes| *bytes <= BLOCK_TEXT).count();
+        if self.rows == 0 { fitting.max(1) } else { fitting }
     }
 
     /// Hands on what is left.
@@ -88,6 +109,10 @@ fn numbers<'a, T: ArrowPrimitiveType>(parts: impl Iterator<Item = &'a ArrayRef>,
     let mut joined = PrimitiveBuilder::<T>::with_capacity(rows);
     parts.for_each(|part| joined.append_array(part.as_primitive()));
     Arc::new(joined.finish())
+}
+
+fn texts(rows: &RecordBatch) -> impl Iterator<Item = &StringArray> {
+    rows.columns().iter().filter_map(|column| column.as_string_opt())
 }
 
 /// Bytes of a column's texts, which can be a part of those it was cut from.

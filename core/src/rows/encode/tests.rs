@@ -10,7 +10,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 use super::*;
 use crate::rows;
-use crate::rows::BLOCK_ROWS;
+use crate::rows::{BLOCK_ROWS, BLOCK_TEXT};
 
 /// `rows` rows, every column filled, with NULLs, empty text and awkward numbers among them.
 fn batch(count: usize) -> RecordBatch {
@@ -122,8 +122,40 @@ fn row_groups_are_closed_by_size() {
         });
     }
     let file = SerializedFileReader::new(Bytes::from(encoder.finish().expect("a file"))).expect("Parquet");
-    assert_eq!(file.metadata().num_row_groups(), 3, "each block of 8,192 rows is above the limit");
-    assert!(held < 2 * ROW_GROUP_BYTES + BLOCK_ROWS * 4200, "{held} bytes were held back");
+    assert_eq!(file.metadata().num_row_groups(), 7, "each block of 16 MiB of text is above the limit");
+    assert!(held < 2 * ROW_GROUP_BYTES + BLOCK_TEXT, "{held} bytes were held back");
+}
+
+/// Long texts end a block before 8,192 rows do, and where they end it does not depend on batches either.
+#[test]
+fn long_texts_end_a_block() {
+    let half = "x".repeat(BLOCK_TEXT / 2);
+    let long = "y".repeat(BLOCK_TEXT + 1);
+    let texts = ["a", &half, &half, "b", &long, "c", &half, "d"];
+    let rows = concat(&texts.map(|text| one_text("cluster_alias", text))).expect("finished rows");
+    let cut_at = |cuts: &[usize]| {
+        let (mut blocks, mut sizes) = (Blocks::default(), Vec::new());
+        let mut keep = |block: &RecordBatch| {
+            sizes.push(block.num_rows());
+            Ok(())
+        };
+        let ends = cuts.iter().copied().chain([texts.len()]);
+        ends.fold(0, |start, end| {
+            blocks.push(&rows.slice(start, end - start), &mut keep).expect("kept");
+            end
+        });
+        blocks.finish(&mut keep).expect("kept");
+        sizes
+    };
+    let whole = [2, 2, 1, 3];
+    assert_eq!(cut_at(&[]), whole);
+    for cut in 1..texts.len() {
+        assert_eq!(cut_at(&[cut]), whole, "cut at {cut}");
+    }
+    assert_eq!(cut_at(&[1, 2, 3, 4, 5, 6, 7]), whole);
+    let of_rows: Vec<_> =
+        rows::blocks(texts.len(), |row| texts[row].len()).map(|block| block.len()).collect();
+    assert_eq!(of_rows, whole);
 }
 
 #[test]
