@@ -302,7 +302,8 @@ impl Job {
             seen = self.sees(&objects);
         }
         self.seen = Some(seen);
-        self.listed.extend(plan.objects.iter().map(|object| (object.meta.key.clone(), true)));
+        self.listed.values_mut().for_each(|readable| *readable = true);
+        self.listed.extend(plan.unreadable.iter().map(|bad| (bad.meta.key.clone(), false)));
         report.columns_missing.extend(warn_of_missing_columns(&plan));
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         for bad in &plan.unreadable {

@@ -64,10 +64,10 @@ impl Job {
         let told = schedule.told().clone();
         let folded_as = self.folded_as();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());
-        let Self { source, output, lookups, policy, fold, options, run, published, filled, prune, .. } = self;
+        let Self { source, output, lookups, policy, fold, options, run, published, filled, since, .. } = self;
         let handle = runtime.handle();
         let mut writers = Writers::new(output.writers(), handle);
-        let mut desk = Desk { report: &mut *report, output, lookups, fold, run, runtime };
+        let mut desk = Desk { report: &mut *report, output, lookups, fold, since: *since, run, runtime };
         let folded = engine::run(source.clone(), &mut schedule, fold, policy, options, handle, |event| {
             while let Some(done) = writers.done() {
                 desk.settle(done)?;
@@ -79,7 +79,7 @@ impl Job {
                 }
                 Event::Day(day) if day.num_rows() == 0 && !desk.output.may_hold(day.day, published) => {}
                 // What was read only could have had rows of it. Those that are published came from objects that are gone.
-                Event::Day(day) if day.num_rows() == 0 && !told.contains(&day.day) && !*prune => {
+                Event::Day(day) if day.num_rows() == 0 && !told.contains(&day.day) => {
                     if filled.contains(&day.day) {
                         desk.report.orphan(day.day);
                     }
@@ -169,6 +169,8 @@ impl Job {
         for (day, inputs) in inputs {
             if report.days.contains(day) || report.days_unchanged.contains(day) {
                 seen.add_day(*day, inputs);
+            } else if !report.days_orphaned.contains(day) {
+                seen.add_empty_day(*day);
             }
         }
         if let Err(error) = self.output.remember(&self.source_uuid(), first, last, &seen).await {
@@ -183,6 +185,7 @@ struct Desk<'a> {
     output: &'a mut Output,
     lookups: &'a Lookups,
     fold: &'a FoldConfig,
+    since: Option<Day>,
     run: &'a RunId,
     runtime: &'a Runtime,
 }
@@ -214,12 +217,14 @@ impl Desk<'_> {
 
     fn reject(&mut self, rejected: Rejected) -> Result<()> {
         let Rejected { unit, rows, days, held, error } = rejected;
-        let Self { report, lookups, fold, run, .. } = self;
+        let Self { report, lookups, fold, since, run, .. } = self;
         let object = unit.as_ref().map(|unit| &unit.object.meta);
         report.rows_in += rows;
         report.rows_quarantined += rows;
         if held {
-            report.days_held.extend(days.0.through(days.1).filter(|day| fold.wants(*day)));
+            let of_run = |day: &Day| fold.wants(*day) && since.is_none_or(|since| *day >= since);
+            let held: Vec<Day> = days.0.through(days.1).filter(of_run).collect();
+            report.days_held.extend(held.iter().filter(|day| !report.days_unchanged.contains(day)));
         }
         let row_group = unit.as_ref().map(|unit| unit.row_group.index);
         tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");

@@ -1,11 +1,14 @@
 //! Published days whose objects are gone, and what `daysum run --prune` does with them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
+use arrow::compute::concat_batches;
 use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
-use daysum_tests::golden::Golden;
+use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{SCHEMA, shared};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde_json::Value;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
@@ -16,6 +19,97 @@ fn lose(bench: &Bench, word: &str) {
     for path in parquet_below(&bench.path("input")).iter().filter(|path| text(path).contains(word)) {
         fs::remove_file(path).expect("it was found there");
     }
+}
+
+/// Writes the rows of files as another one.
+fn rewrite(from: &[&Path], to: &Path, statistics: EnabledStatistics) {
+    let rows =
+        from.iter().map(|path| read_parquet(fs::read(path).expect("readable").into())).collect::<Vec<_>>();
+    let rows = concat_batches(&rows[0].schema(), &rows).expect("one schema");
+    let properties = WriterProperties::builder().set_statistics_enabled(statistics).build();
+    let file = File::create(to).expect("writable");
+    let mut writer =
+        ArrowWriter::try_new(file, rows.schema(), Some(properties)).expect("a schema Parquet can hold");
+    writer.write(&rows).expect("written");
+    writer.close().expect("written");
+}
+
+/// As in the moment between koku's removal of a day's files and its new ones.
+#[test]
+fn a_file_that_only_could_have_rows_of_a_day_does_not_empty_it() {
+    let bench = Bench::new(DAYSUM);
+    for path in parquet_below(&bench.path("input")) {
+        let nameless = text(&path).replace(BOTH[0], "first").replace(BOTH[1], "second");
+        rewrite(&[&path], Path::new(&nameless), EnabledStatistics::None);
+        fs::remove_file(&path).expect("it was there");
+    }
+    let output = bench.path("out");
+    let to = ["--output", text(&output)];
+    assert_eq!(days(&bench.run(0, &to), "days"), BOTH);
+    let day = parquet_below(&output).pop().expect("the second day");
+    let rows = fs::read(&day).expect("readable");
+    lose(&bench, "second");
+    for _ in 0..2 {
+        let report = bench.run(0, &to);
+        assert_eq!(days(&report, "days_orphaned"), BOTH[1..]);
+        assert_eq!(fs::read(&day).expect("it is still there"), rows);
+    }
+}
+
+/// ADR 0005: a bad file never lowers a bill.
+#[test]
+fn a_file_that_becomes_unreadable_holds_back_every_day_that_it_had_rows_of() {
+    let bench = Bench::new(DAYSUM);
+    let [first, second] = BOTH.map(|day| bench.file(&["pod_usage_line_items_daily", day]));
+    rewrite(&[&first, &second], &first, EnabledStatistics::Page);
+    fs::remove_file(&second).expect("it was there");
+    let output = bench.path("out");
+    let to = ["--output", text(&output)];
+    assert_eq!(days(&bench.run(0, &to), "days"), BOTH);
+    let sound = fs::read(&first).expect("readable");
+    fs::write(&first, &sound[..sound.len() / 2]).expect("writable");
+    let report = bench.run(3, &to);
+    assert_eq!(
+        (days(&report, "days_held"), days(&report, "days").len()),
+        (BOTH.map(String::from).to_vec(), 0)
+    );
+    fs::write(&first, &sound).expect("writable");
+    assert!(days(&bench.run(0, &to), "days_held").is_empty());
+}
+
+/// Whether hourly rows stand in for daily ones does not turn on which files can be read.
+#[test]
+fn a_daily_file_that_cannot_be_read_changes_no_other_day() {
+    let bench = Bench::new(DAYSUM);
+    let is_daily = |path: &Path| text(path).contains("pod_usage_line_items_daily");
+    let daily = || parquet_below(&bench.path("input")).into_iter().filter(|path| is_daily(path));
+    daily()
+        .filter(|path| text(path).contains(BOTH[1]))
+        .for_each(|path| fs::remove_file(path).expect("it was there"));
+    let output = bench.path("out");
+    let to = ["--output", text(&output)];
+    assert_eq!(days(&bench.run(0, &to), "days"), BOTH);
+    daily().for_each(|path| fs::write(path, "damaged").expect("writable"));
+    let report = bench.run(3, &to);
+    assert_eq!(
+        (days(&report, "days_held"), days(&report, "days_unchanged")),
+        (vec![BOTH[0].into()], vec![BOTH[1].into()])
+    );
+}
+
+/// A file that is sound again is done with, whether a run reads its rows or not.
+#[test]
+fn a_mended_file_that_is_not_read_leaves_the_quarantine() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let to = ["--output", text(&output)];
+    let hourly = bench.file(&["storage_usage_line_items/", BOTH[0]]);
+    let sound = fs::read(&hourly).expect("readable");
+    fs::write(&hourly, "damaged").expect("writable");
+    bench.run(3, &to);
+    fs::write(&hourly, &sound).expect("writable");
+    bench.run(0, &to);
+    assert_eq!(bench.run(0, &to)["bytes_read"], 0, "nothing is open, so nothing is looked at again");
 }
 
 #[test]

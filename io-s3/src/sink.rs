@@ -332,7 +332,8 @@ impl SinkWrite for Write<'_> {
                 }
                 _ => None,
             };
-            let (unchanged, rows_deleted) = (kept.is_some(), old.map(|old| old.published.rows));
+            let unchanged = kept.is_some();
+            let rows_deleted = old.map(|old| if unchanged { 0 } else { old.published.rows });
             let etag = match (kept, upload) {
                 (Some(etag), None) => Ok(etag),
                 (Some(etag), Some(mut upload)) => upload.abort().await.map(|()| etag),

@@ -106,7 +106,9 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
     let mut listed = source.list(&request);
     while let Some(object) = listed.try_next().await? {
         let is_read = object.key.ends_with(".parquet") && !plan::is_of_other_table(&object.key);
-        if is_read && KeyFacts::of(&object.key).may_hold(&wanted) {
+        let facts = KeyFacts::of(&object.key);
+        let is_left_out = facts.table.is_some_and(|table| plan::is_left_out(table, lookups));
+        if is_read && !is_left_out && facts.may_hold(&wanted) {
             objects.push(object);
         }
     }

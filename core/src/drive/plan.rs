@@ -210,7 +210,8 @@ impl Found {
 /// hourly files of a table and month are both there, each is used as SPEC 1.7 says.
 pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Result<Plan> {
     let (mut found, mut unreadable, wanted) = (Vec::new(), Vec::new(), wanted(lookups)?);
-    let is_left_out = |table: Table| table == Table::StorageUsage && !lookups.storage_exists;
+    let mut daily: BTreeSet<(Table, Month)> = BTreeSet::new();
+    let is_left_out = |table| is_left_out(table, lookups);
     for (meta, footer) in files {
         let facts = KeyFacts::of(&meta.key);
         if !facts.may_hold(&wanted) || is_of_other_table(&meta.key) || facts.table.is_some_and(is_left_out) {
@@ -233,11 +234,18 @@ pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Resu
                 footer,
             }),
             Err(_) if is_empty => {} // what has no rows lacks none
-            Err(error) => unreadable.push(UnreadableObject::new(meta, error)),
+            Err(error) => {
+                // Daily files that cannot be read are there all the same: hourly ones do not stand in for them.
+                if let (Some(table), Some(Grain::Daily), Some(month)) =
+                    (facts.table, facts.grain, facts.partition)
+                {
+                    daily.insert((table, month));
+                }
+                unreadable.push(UnreadableObject::new(meta, error));
+            }
         }
     }
-    let daily: BTreeSet<(Table, Month)> =
-        found.iter().filter(|file| file.grain == Grain::Daily).flat_map(Found::months).collect();
+    daily.extend(found.iter().filter(|file| file.grain == Grain::Daily).flat_map(Found::months));
     // Tables of which a file lies in no month's directory.
     let loose: BTreeSet<Table> =
         found.iter().filter(|file| file.partition.is_none()).map(|file| file.table).collect();
@@ -266,6 +274,11 @@ pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Resu
     }
     objects.sort_by_key(|(table, _)| *table);
     Ok(Plan { objects: objects.into_iter().map(|(_, object)| object).collect(), unreadable })
+}
+
+/// Storage that nobody asks for is not even looked at (SPEC 2.7).
+pub(super) fn is_left_out(table: Table, lookups: &Lookups) -> bool {
+    table == Table::StorageUsage && !lookups.storage_exists
 }
 
 /// First and last month that rows of a file can be of: as its directory says, or its statistics, or any that is wanted.

@@ -102,6 +102,9 @@ impl Schedule {
     }
 
     fn add(&mut self, object: &Arc<PlannedObject>, row_group: RowGroup, units: &mut Vec<Unit>) {
+        if row_group.rows == 0 {
+            return; // it has no statistics, and would be an input of every day
+        }
         let range = self.config.range();
         let mut days = row_group.days.unwrap_or(range);
         if let Some(month) = object.partition {

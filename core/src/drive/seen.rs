@@ -28,8 +28,11 @@ pub struct Seen {
     daysum_version: String,
     /// Digest of every listed object's key, version and size.
     listing: String,
-    /// The days that were published then, with a digest of their inputs. A day whose inputs have no rows is not here.
+    /// The days that were published then, with a digest of their inputs.
     days: BTreeMap<Day, String>,
+    /// Days that objects could have had rows of, and had none: where the ledger has some, another run had other objects.
+    #[serde(default)]
+    empty: BTreeSet<Day>,
 }
 
 impl Seen {
@@ -48,12 +51,18 @@ impl Seen {
             daysum_version: daysum_version.to_owned(),
             listing: digest(&listed.collect::<Vec<_>>()),
             days: BTreeMap::new(),
+            empty: BTreeSet::new(),
         }
     }
 
     /// Adds a day that is published from these inputs, sorted by key.
     pub fn add_day(&mut self, day: Day, inputs: &[InputObject]) {
         self.days.insert(day, digest(inputs));
+    }
+
+    /// Adds a day of which there are no rows, published ones neither.
+    pub fn add_empty_day(&mut self, day: Day) {
+        self.empty.insert(day);
     }
 
     /// The published days, where a run that sees `now` above this ledger would find all of them unchanged and have
@@ -78,7 +87,9 @@ impl Seen {
                     && digest(&entry.scope.inputs) == *inputs
             })
         };
-        (same && self.days.iter().all(stands)).then(|| self.days.keys().copied().collect())
+        let filled = |entry: &Published| entry.rows > 0 && self.empty.contains(&entry.scope.day);
+        (same && self.days.iter().all(stands) && !ledger.iter().any(filled))
+            .then(|| self.days.keys().copied().collect())
     }
 
     /// As a sink keeps it.
@@ -135,6 +146,11 @@ mod tests {
                 .map(|days| days.len())
         };
         assert_eq!(at(&listing, &ledger), Some(1));
+        let mut beside = last.clone();
+        beside.add_empty_day(Day(3));
+        let by_another_run = [ledger[0].clone(), entry(3, &[input("c", "1")])];
+        assert_eq!(beside.nothing_new(&Seen::new("a", "f", "1", &listing), &by_another_run, |_| true), None);
+        assert!(beside.nothing_new(&Seen::new("a", "f", "1", &listing), &ledger, |_| true).is_some());
         let older = entry(0, &[input("gone", "1")]);
         assert_eq!(at(&listing, &[older, ledger[0].clone()]), Some(1), "a day that no listed object holds");
 

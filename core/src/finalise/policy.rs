@@ -56,12 +56,15 @@ impl Policy {
                 return Err(Error::config(format!("lookups: {name} has more than {LONGEST_NAME} bytes")));
             }
         }
+        let mut categories: Vec<_> =
+            lookups.cost_categories.iter().map(|of| (&of.namespace, of.cost_category_id)).collect();
+        categories.sort_unstable();
         let told = serde_json::json!([
             lookups.report_period_id,
             lookups.cluster_id,
             lookups.cluster_alias,
             lookups.source_uuid,
-            lookups.cost_categories,
+            categories,
             options,
         ]);
         Ok(Self {

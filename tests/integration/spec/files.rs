@@ -380,6 +380,61 @@ fn case_69_the_order_of_files_cannot_be_seen() {
     }
 }
 
+/// A month's directory is not the only thing that tells months apart (SPEC 1.7): rows do, as far as one file has those of
+/// one kind.
+#[test]
+fn files_in_no_month_s_directory_go_by_the_months_of_their_rows() {
+    let fixture = two_months();
+    let files = fixture.files();
+    let expected = engines()[0].1.summarise(&files, &fixture.lookups).expect("sound files");
+    let is_daily = |file: &InputFile| file.key.contains("_daily/");
+    let loose = |file: &InputFile, is_loose: bool| match is_loose {
+        true => InputFile { key: file.key.replace(['/', '='], "-"), ..file.clone() },
+        false => file.clone(),
+    };
+    // The oracle goes by directories.
+    for (daily, hourly) in [(true, true), (true, false), (false, true)] {
+        let files = files.iter().map(|file| loose(file, if is_daily(file) { daily } else { hourly }));
+        let files: Vec<InputFile> = files.collect();
+        for (name, engine) in &engines()[1..] {
+            let rows =
+                engine.summarise(&files, &fixture.lookups).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_same(name, &expected, &rows, Precision::Bits);
+        }
+    }
+    // Hourly rows stand in for daily ones in February only, which no file can be read for twice.
+    let parts = files.iter().filter(|file| file.key.contains("month=01") == is_daily(file));
+    for is_loose in [[true, true], [true, false], [false, true]] {
+        let files = parts.clone().map(|file| loose(file, is_loose[usize::from(is_daily(file))]));
+        let files: Vec<InputFile> = files.collect();
+        for (name, engine) in &engines()[1..] {
+            let error = engine.summarise(&files, &fixture.lookups).expect_err(name);
+            assert!(error.to_string().contains("put each into its own (year=YYYY/month=MM)"), "{error}");
+        }
+    }
+}
+
+/// SPEC 1.3, 2.7: a file without rows lacks nothing, and storage that nobody asks for is not looked at.
+#[test]
+fn files_that_cannot_matter_are_not_refused() {
+    let mut fixture = Fixture::with_storage();
+    let mut files = fixture.files();
+    fixture.lookups.storage_exists = false;
+    let expected = engines()[0].1.summarise(&files, &fixture.lookups).expect("sound files");
+    for file in files.iter_mut().filter(|file| file.key.contains("storage_usage")) {
+        file.bytes = Bytes::from_static(b"not Parquet");
+    }
+    let empty = rewritten(&files[0], EnabledStatistics::None, |columns| {
+        columns.into_iter().map(|(name, _)| (name, new_null_array(&DataType::Null, 0))).collect()
+    });
+    files.push(InputFile { key: files[0].key.replace("part", "empty"), ..empty });
+    for (name, engine) in &engines()[1..] {
+        let rows =
+            engine.summarise(&files, &fixture.lookups).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_same(name, &expected, &rows, Precision::Bits);
+    }
+}
+
 /// Not a case of its own, but how every case's files may lie in a store (SPEC 1.2).
 #[test]
 fn every_layout_of_keys_is_understood() {

@@ -148,3 +148,29 @@ fn a_footer_is_small() {
         footer.memory_size() - size_of::<Footer>() - footer.object.len() - 3 * size_of::<StoredGroup>();
     assert!(packed <= 3 * 5 * 12, "{packed} bytes for fifteen column chunks");
 }
+
+#[test]
+fn a_footer_that_claims_too_much_is_refused_before_it_is_read() {
+    let object = ObjectMeta { key: "k".into(), size: 1 << 30, ..ObjectMeta::default() };
+    let mut decoder = FooterDecoder::new(&object).expect("not empty");
+    let FooterStep::Need(ranges) = decoder.step().expect("the tail first") else {
+        panic!("nothing was read yet")
+    };
+    let mut tail = vec![0; (ranges[0].end - ranges[0].start) as usize];
+    let end = tail.len();
+    tail[end - 8..end - 4].copy_from_slice(&(600u32 << 20).to_le_bytes());
+    tail[end - 4..].copy_from_slice(b"PAR1");
+    decoder.supply(ranges, vec![tail.into()]).expect("what was asked for");
+    let error = decoder.step().expect_err("600 MiB");
+    assert!(error.to_string().contains("a footer of 62"), "{error}");
+}
+
+#[test]
+fn days_are_read_from_the_statistics_of_dates() {
+    let dates: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![Some(20_000), Some(20_002), None]));
+    let mut columns = columns(3);
+    columns[1].1 = dates;
+    let footer = footer(&file(columns, 10, WriterProperties::default()));
+    assert_eq!(footer.days(), Some((Day(20_000), Day(20_002))));
+    assert!(!footer.is_empty());
+}
