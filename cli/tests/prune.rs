@@ -112,6 +112,23 @@ fn a_mended_file_that_is_not_read_leaves_the_quarantine() {
     assert_eq!(bench.run(0, &to)["bytes_read"], 0, "nothing is open, so nothing is looked at again");
 }
 
+/// As after a copy of the output to another disk.
+#[test]
+fn a_file_that_the_ledger_does_not_know_again_is_a_published_day_all_the_same() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let to = ["--output", text(&output)];
+    bench.run(0, &to);
+    let day = parquet_below(&output).pop().expect("the second day");
+    let rows = fs::read(&day).expect("readable");
+    fs::remove_file(&day).expect("it was there");
+    fs::write(&day, rows).expect("writable");
+    lose(&bench, BOTH[1]);
+    assert_eq!(days(&bench.run(0, &to), "days_orphaned"), BOTH[1..]);
+    assert_eq!(days(&bench.run(0, &[&to[..], &["--prune"]].concat()), "days_pruned"), BOTH[1..]);
+    assert!(!day.exists());
+}
+
 #[test]
 fn rows_of_days_without_objects_go_when_somebody_says_so() {
     let bench = Bench::new(DAYSUM);

@@ -116,7 +116,8 @@ impl ObjectStoreSink {
         let (source_uuid, day) = (&entry.scope.source_uuid, entry.scope.day);
         check(source_uuid)?;
         let ledger = self.entry_of(source_uuid, day);
-        if self.entry(&ledger).await?.is_some_and(|now| now.published != *entry) {
+        let of_write = |entry: &Published| (entry.scope.run.clone(), entry.digest.clone());
+        if self.entry(&ledger).await?.is_some_and(|now| of_write(&now.published) != of_write(entry)) {
             return Ok(None);
         }
         for path in [self.rows(source_uuid, day), ledger] {
@@ -205,7 +206,7 @@ impl Sink for ObjectStoreSink {
     ) -> BoxFuture<'a, Result<Vec<Published>>> {
         Box::pin(async move {
             check(source_uuid)?;
-            // Rows that were removed, or that others have written, are not those of the entry.
+            // Rows that were removed are not there. Those that others have written are, though not by this configuration.
             let folder = self.place.prefix.clone().join(source_uuid);
             let files = self.list(&folder).await?.into_iter().map(|file| (file.location.clone(), file));
             let files: BTreeMap<Path, ObjectMeta> = files.collect();
@@ -220,9 +221,14 @@ impl Sink for ObjectStoreSink {
             let mut found: Vec<Published> = Vec::new();
             for some in with_file.chunks(REQUESTS) {
                 let entries = try_join_all(some.iter().map(|(path, _)| self.entry(path))).await?;
-                let ours = entries.into_iter().zip(some);
-                let ours = ours.filter_map(|(entry, (_, file))| entry.filter(|entry| entry.is_of(file)));
-                found.extend(ours.map(|entry| entry.published));
+                let with_entry =
+                    entries.into_iter().zip(some).filter_map(|(entry, (_, file))| Some((entry?, file)));
+                found.extend(with_entry.map(|(mut entry, file)| {
+                    if !entry.is_of(file) {
+                        entry.published.scope.fingerprint.clear();
+                    }
+                    entry.published
+                }));
             }
             found.sort_by_key(|entry| entry.scope.day);
             Ok(found)
