@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A column that is absent, or of Arrow's null type, reads as NULL (SPEC 1.3); extra columns are not even fetched. Two
-//! exceptions: without its time no row counts, and daily rows cannot be derived from hourly ones that lack a number, which
-//! would count as 0 (SPEC 1.5).
+//! exceptions: without its time no row counts, and daily rows cannot be derived from hourly ones that lack a column koku
+//! always writes, because what is missing would count as 0 (SPEC 1.5).
 
 mod column;
 mod convert;
