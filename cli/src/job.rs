@@ -51,7 +51,7 @@ pub(crate) struct Job {
     pub(crate) run: RunId,
     /// Days that the ledger knows, and the run that wrote them.
     pub(crate) published: BTreeMap<Day, RunId>,
-    /// Those of them that have some.
+    /// Those of them with rows.
     pub(crate) filled: BTreeSet<Day>,
     pub(crate) force: bool,
     pub(crate) since: Option<Day>,

@@ -222,9 +222,10 @@ impl Desk<'_> {
         report.rows_in += rows;
         report.rows_quarantined += rows;
         if held {
-            let of_run = |day: &Day| fold.wants(*day) && since.is_none_or(|since| *day >= since);
-            let held: Vec<Day> = days.0.through(days.1).filter(of_run).collect();
-            report.days_held.extend(held.iter().filter(|day| !report.days_unchanged.contains(day)));
+            let Report { days_held, days_unchanged, .. } = &mut **report;
+            let is_asked = |day: &Day| fold.wants(*day) && since.is_none_or(|since| *day >= since);
+            let touched = days.0.through(days.1).filter(is_asked);
+            days_held.extend(touched.filter(|day| !days_unchanged.contains(day)));
         }
         let row_group = unit.as_ref().map(|unit| unit.row_group.index);
         tracing::warn!(day = %days.0, last_day = %days.1, held, %error, "left out");

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use daysum_core::NodeRole;
 use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
-use daysum_tests::golden::{Golden, read_parquet};
-use parquet::arrow::ArrowWriter;
+use daysum_tests::golden::{Golden, read_parquet, write_parquet};
+use parquet::file::properties::EnabledStatistics;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
 const BOTH: [&str; 2] = ["2025-11-01", "2025-11-02"];
@@ -92,10 +92,7 @@ fn rename_nodes(path: &Path, new: impl Fn(&str) -> Option<&str>) {
     let mut columns = rows.columns().to_vec();
     columns[rows.schema().index_of("node").expect("a column")] = renamed;
     let rows = RecordBatch::try_new(rows.schema(), columns).expect("the same types");
-    let file = File::create(path).expect("writable");
-    let mut writer = ArrowWriter::try_new(file, rows.schema(), None).expect("a schema Parquet can hold");
-    writer.write(&rows).expect("written");
-    writer.close().expect("written");
+    fs::write(path, write_parquet(&rows, EnabledStatistics::Page)).expect("writable");
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Published days whose objects are gone, and what `daysum run --prune` does with them.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use arrow::compute::concat_batches;
 use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
-use daysum_tests::golden::{Golden, read_parquet};
+use daysum_tests::golden::{Golden, read_parquet, write_parquet};
 use daysum_tests::postgres::{SCHEMA, shared};
-use parquet::arrow::ArrowWriter;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::EnabledStatistics;
 use serde_json::Value;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
@@ -26,12 +25,7 @@ fn rewrite(from: &[&Path], to: &Path, statistics: EnabledStatistics) {
     let rows =
         from.iter().map(|path| read_parquet(fs::read(path).expect("readable").into())).collect::<Vec<_>>();
     let rows = concat_batches(&rows[0].schema(), &rows).expect("one schema");
-    let properties = WriterProperties::builder().set_statistics_enabled(statistics).build();
-    let file = File::create(to).expect("writable");
-    let mut writer =
-        ArrowWriter::try_new(file, rows.schema(), Some(properties)).expect("a schema Parquet can hold");
-    writer.write(&rows).expect("written");
-    writer.close().expect("written");
+    fs::write(to, write_parquet(&rows, statistics)).expect("writable");
 }
 
 /// As in the moment between koku's removal of a day's files and its new ones.

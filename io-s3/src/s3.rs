@@ -115,10 +115,10 @@ fn from_environment(with_credentials: bool) -> AmazonS3Builder {
 fn asks_the_machine(builder: &AmazonS3Builder) -> Option<Url> {
     use AmazonS3ConfigKey::*;
     let set = |key: &AmazonS3ConfigKey| builder.get_config_value(key);
-    let named = [AccessKeyId, SecretAccessKey, WebIdentityTokenFile, ContainerCredentialsRelativeUri];
-    if named.iter().chain([&ContainerCredentialsFullUri]).any(|key| set(key).is_some())
-        || set(&SkipSignature).as_deref() == Some("true")
-    {
+    let by_keys = [AccessKeyId, SecretAccessKey, WebIdentityTokenFile];
+    let by_container = [ContainerCredentialsRelativeUri, ContainerCredentialsFullUri];
+    let is_unsigned = set(&SkipSignature).as_deref() == Some("true");
+    if is_unsigned || by_keys.iter().chain(&by_container).any(|key| set(key).is_some()) {
         return None;
     }
     Url::parse(set(&MetadataEndpoint).as_deref().unwrap_or("http://169.254.169.254")).ok()

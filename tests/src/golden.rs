@@ -7,7 +7,9 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use bytes::Bytes;
 use daysum_core::Lookups;
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::engine::InputFile;
 
@@ -97,6 +99,17 @@ pub fn read_parquet(bytes: Bytes) -> RecordBatch {
     let batches: Vec<RecordBatch> =
         reader.build().expect("readable Parquet").collect::<Result<_, _>>().expect("readable Parquet");
     concat_batches(&schema, &batches).expect("batches of one file have one schema")
+}
+
+/// Rows as a Parquet file.
+pub fn write_parquet(rows: &RecordBatch, statistics: EnabledStatistics) -> Bytes {
+    let properties = WriterProperties::builder().set_statistics_enabled(statistics).build();
+    let mut bytes = Vec::new();
+    let mut writer =
+        ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).expect("a schema Parquet can hold");
+    writer.write(rows).expect("writing to memory");
+    writer.close().expect("writing to memory");
+    bytes.into()
 }
 
 fn collect(directory: &Path, key: &str, files: &mut Vec<InputFile>) {

@@ -105,10 +105,8 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
     let request = ListRequest { wanted: Some(wanted.clone()), ..request.clone() };
     let mut listed = source.list(&request);
     while let Some(object) = listed.try_next().await? {
-        let is_read = object.key.ends_with(".parquet") && !plan::is_of_other_table(&object.key);
-        let facts = KeyFacts::of(&object.key);
-        let is_left_out = facts.table.is_some_and(|table| plan::is_left_out(table, lookups));
-        if is_read && !is_left_out && facts.may_hold(&wanted) {
+        let concerns = || plan::concerns(&object.key, &KeyFacts::of(&object.key), &wanted, lookups);
+        if object.key.ends_with(".parquet") && concerns() {
             objects.push(object);
         }
     }

@@ -179,7 +179,7 @@ impl Plan {
 const OTHER_TABLES: &[&str] = &["vm_usage", "gpu_usage"];
 
 /// By a folder whose name begins so, with or without `openshift_`, or by the file's: words within a prefix say nothing.
-pub(super) fn is_of_other_table(key: &str) -> bool {
+fn is_of_other_table(key: &str) -> bool {
     let (folders, name) = key.rsplit_once('/').unwrap_or(("", key));
     let of_folder = |folder: &str| {
         let table = folder.strip_prefix("openshift_").unwrap_or(folder);
@@ -211,10 +211,9 @@ impl Found {
 pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Result<Plan> {
     let (mut found, mut unreadable, wanted) = (Vec::new(), Vec::new(), wanted(lookups)?);
     let mut daily: BTreeSet<(Table, Month)> = BTreeSet::new();
-    let is_left_out = |table| is_left_out(table, lookups);
     for (meta, footer) in files {
         let facts = KeyFacts::of(&meta.key);
-        if !facts.may_hold(&wanted) || is_of_other_table(&meta.key) || facts.table.is_some_and(is_left_out) {
+        if !concerns(&meta.key, &facts, &wanted, lookups) {
             continue;
         }
         let is_empty = footer.as_ref().is_ok_and(Footer::is_empty);
@@ -224,7 +223,7 @@ pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Resu
             (Err(error), None) => Err(error),
         });
         match told {
-            Ok((table, _)) if is_left_out(table) => {}
+            Ok((table, _)) if is_left_out(table, lookups) => {}
             Ok((table, footer)) => found.push(Found {
                 table,
                 grain: facts.grain.unwrap_or(footer.grain()),
@@ -246,28 +245,30 @@ pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Resu
         }
     }
     daily.extend(found.iter().filter(|file| file.grain == Grain::Daily).flat_map(Found::months));
-    // Tables of which a file lies in no month's directory.
-    let loose: BTreeSet<Table> =
-        found.iter().filter(|file| file.partition.is_none()).map(|file| file.table).collect();
+    // Tables that have daily files, and a file in no month's directory.
+    let loose = found.iter().filter(|file| file.partition.is_none()).map(|file| file.table);
+    let loose: BTreeSet<Table> = loose.filter(|table| daily.iter().any(|(of, _)| of == table)).collect();
     let mut objects: Vec<(Table, PlannedObject)> = Vec::new();
     for file in found {
         let is_empty = file.footer.is_empty();
         let beside_daily = file.months().any(|month| daily.contains(&month));
         let beside_none = file.months().any(|month| !daily.contains(&month));
         let Found { table, grain, partition, meta, footer, .. } = file;
-        let Some(kind) = FactKind::of(table, grain, beside_daily) else { continue };
-        let stands_in = !kind.excludes().is_empty() && grain == Grain::Hourly;
-        let elsewhere = loose.contains(&table) && daily.iter().any(|(of, _)| *of == table);
-        let checked = match kind.check(footer.object(), footer.schema()) {
-            Ok(()) if stands_in && beside_none && elsewhere => Err(Error::value(
+        let kind = FactKind::of(table, grain, beside_daily);
+        // Label sets are the same however often they are read.
+        let counts = kind.is_none_or(|kind| !kind.excludes().is_empty());
+        let is_apart = grain == Grain::Hourly && beside_none && counts && loose.contains(&table);
+        let checked = match kind {
+            _ if is_apart => Err(Error::value(
                 Location::object(meta.key.clone()),
                 "hourly rows of months without daily ones, beside daily files of other months: only directories tell such \
                  months apart, so put each into its own (year=YYYY/month=MM), or give one grain only",
             )),
-            checked => checked,
+            Some(kind) => kind.check(footer.object(), footer.schema()).map(|()| kind),
+            None => continue,
         };
         match checked {
-            Ok(()) => objects.push((table, PlannedObject { meta, footer, kind, partition })),
+            Ok(kind) => objects.push((table, PlannedObject { meta, footer, kind, partition })),
             Err(_) if is_empty => {}
             Err(error) => unreadable.push(UnreadableObject::new(meta, error)),
         }
@@ -276,8 +277,14 @@ pub fn plan(files: Vec<(ObjectMeta, Result<Footer>)>, lookups: &Lookups) -> Resu
     Ok(Plan { objects: objects.into_iter().map(|(_, object)| object).collect(), unreadable })
 }
 
+/// Whether a run of these lookups has to look at the file with this key.
+pub(super) fn concerns(key: &str, facts: &KeyFacts, wanted: &Wanted, lookups: &Lookups) -> bool {
+    let is_left_out = facts.table.is_some_and(|table| is_left_out(table, lookups));
+    facts.may_hold(wanted) && !is_left_out && !is_of_other_table(key)
+}
+
 /// Storage that nobody asks for is not even looked at (SPEC 2.7).
-pub(super) fn is_left_out(table: Table, lookups: &Lookups) -> bool {
+fn is_left_out(table: Table, lookups: &Lookups) -> bool {
     table == Table::StorageUsage && !lookups.storage_exists
 }
 

@@ -123,9 +123,10 @@ impl Schedule {
             size: object.meta.size,
             kind: Some(object.kind),
         };
-        let named = KeyFacts::of(&object.meta.key).day;
+        let has_days = row_group.days.is_some();
+        let named = if has_days { None } else { KeyFacts::of(&object.meta.key).day };
         for day in wanted {
-            if row_group.days.is_some() || named == Some(day) {
+            if has_days || named == Some(day) {
                 self.told.insert(day);
             }
             *self.waiting.entry(day).or_default() += 1;

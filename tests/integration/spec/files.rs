@@ -15,10 +15,9 @@ use daysum_tests::fixture::{
     Encoding, Fixture, PodRow, SOURCE, StorageRow, TextEncoding, TimeUnit, hour, key, labels, parquet, pod,
     storage, text,
 };
-use daysum_tests::golden::read_parquet;
+use daysum_tests::golden::{read_parquet, write_parquet};
 use daysum_tests::summary::Summary;
-use parquet::arrow::ArrowWriter;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::EnabledStatistics;
 
 use super::{each, each_of, one, refused};
 
@@ -167,7 +166,7 @@ fn rewritten(
     let columns = change(names.zip(rows.columns().iter().cloned()).collect());
     let columns = columns.into_iter().map(|(name, column)| (name, column, true));
     let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
-    InputFile { key: file.key.clone(), bytes: written(&rows, statistics) }
+    InputFile { key: file.key.clone(), bytes: write_parquet(&rows, statistics) }
 }
 
 /// The same column by column; one of which `change` makes nothing is left out.
@@ -176,16 +175,6 @@ fn changed(file: &InputFile, change: impl Fn(&str, &ArrayRef) -> Option<ArrayRef
         let kept = |(name, column): (String, ArrayRef)| change(&name, &column).map(|column| (name, column));
         columns.into_iter().filter_map(kept).collect()
     })
-}
-
-fn written(rows: &RecordBatch, statistics: EnabledStatistics) -> Bytes {
-    let properties = WriterProperties::builder().set_statistics_enabled(statistics).build();
-    let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).expect("a schema Parquet can hold");
-    writer.write(rows).expect("writing to memory");
-    writer.close().expect("writing to memory");
-    bytes.into()
 }
 
 /// Case 65 says it of optional columns, SPEC 1.3 of all but the time.
@@ -404,9 +393,20 @@ fn files_in_no_month_s_directory_go_by_the_months_of_their_rows() {
     }
     // Hourly rows stand in for daily ones in February only, which no file can be read for twice.
     let parts = files.iter().filter(|file| file.key.contains("month=01") == is_daily(file));
-    for is_loose in [[true, true], [true, false], [false, true]] {
-        let files = parts.clone().map(|file| loose(file, is_loose[usize::from(is_daily(file))]));
-        let files: Vec<InputFile> = files.collect();
+    let mut refused: Vec<Vec<InputFile>> = [[true, true], [true, false], [false, true]]
+        .map(|is_loose| {
+            parts.clone().map(|file| loose(file, is_loose[usize::from(is_daily(file))])).collect()
+        })
+        .into();
+    // Nor can a file of both, which is read for nothing where daily ones are.
+    let storage =
+        Fixture { hourly_storage: fixture.storage.clone(), storage: vec![], ..two_months() }.files();
+    let storage = storage.iter().filter(|file| file.key.contains("storage_usage"));
+    let of_both =
+        storage.map(|file| rewritten(&loose(file, true), EnabledStatistics::None, |columns| columns));
+    let daily = files.iter().filter(|file| is_daily(file) && !file.key.contains("month=02"));
+    refused.push(daily.cloned().chain(of_both).collect());
+    for files in refused {
         for (name, engine) in &engines()[1..] {
             let error = engine.summarise(&files, &fixture.lookups).expect_err(name);
             assert!(error.to_string().contains("put each into its own (year=YYYY/month=MM)"), "{error}");
