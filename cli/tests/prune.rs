@@ -1,13 +1,15 @@
 //! Published days whose objects are gone, and what `daysum run --prune` does with them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use arrow::compute::concat_batches;
 use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
 use daysum_tests::golden::{Golden, read_parquet, write_parquet};
 use daysum_tests::postgres::{SCHEMA, shared};
-use parquet::file::properties::EnabledStatistics;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
 use serde_json::Value;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
@@ -48,6 +50,35 @@ fn a_file_that_only_could_have_rows_of_a_day_does_not_empty_it() {
         assert_eq!(days(&report, "days_orphaned"), BOTH[1..]);
         assert_eq!(fs::read(&day).expect("it is still there"), rows);
     }
+}
+
+/// As pyarrow writes a table without rows, and so koku where every row was left out.
+fn write_group_without_rows(like: &Path, to: &Path, writer: &str) {
+    let rows = read_parquet(fs::read(like).expect("readable").into());
+    let schema = ArrowSchemaConverter::new().convert(&rows.schema()).expect("a schema Parquet can hold");
+    let properties = WriterProperties::builder().set_created_by(writer.to_owned()).build();
+    let file = File::create(to).expect("writable");
+    let mut file =
+        SerializedFileWriter::new(file, schema.root_schema_ptr(), properties.into()).expect("a writer");
+    let mut group = file.next_row_group().expect("a row group");
+    while let Some(column) = group.next_column().expect("a column") {
+        column.close().expect("written");
+    }
+    group.close().expect("written");
+    file.close().expect("written");
+}
+
+#[test]
+fn a_row_group_without_rows_is_input_of_no_day() {
+    let bench = Bench::new(DAYSUM);
+    let like = bench.file(&["namespace_labels_line_items_daily"]);
+    let empty = like.with_file_name("empty.parquet");
+    let output = bench.path("out");
+    let to = ["--output", text(&output)];
+    write_group_without_rows(&like, &empty, "one");
+    assert_eq!(days(&bench.run(0, &to), "days"), BOTH);
+    write_group_without_rows(&like, &empty, "another");
+    assert_eq!(days(&bench.run(0, &to), "days_unchanged"), BOTH);
 }
 
 /// ADR 0005: a bad file never lowers a bill.
