@@ -8,22 +8,24 @@ use std::fs;
 use std::path::Path;
 
 use daysum_tests::command::{Daysum, parquet_below, text};
-use daysum_tests::fixture::{Fixture, PodRow, pod};
+use daysum_tests::fixture::{Fixture, PodRow, labels, pod};
 use tempfile::TempDir;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
+
+fn pod_of_its_own(number: usize) -> PodRow {
+    PodRow {
+        pod: Some(format!("pod-{number}")),
+        labels: Some(format!(r#"{{"app": "an application with the number {number:09}"}}"#)),
+        ..pod()
+    }
+}
 
 /// One day of pods of which every one has labels of its own.
 fn a_day_of_groups(groups: usize, directory: &Path) {
     let mut fixture = Fixture::base();
     fixture.daily_pods = Vec::new();
-    fixture.hourly_pods = (0..groups)
-        .map(|number| PodRow {
-            pod: Some(format!("pod-{number}")),
-            labels: Some(format!(r#"{{"app": "an application with the number {number:09}"}}"#)),
-            ..pod()
-        })
-        .collect();
+    fixture.hourly_pods = (0..groups).map(pod_of_its_own).collect();
     written(&fixture, directory);
 }
 
@@ -91,6 +93,22 @@ fn taken(directory: &Path, bound: u64) -> u64 {
 fn a_day_larger_than_the_limit_is_the_same_day() {
     let directory = TempDir::new().expect("a directory");
     a_day_of_groups(300_000, directory.path());
+    let taken = taken(directory.path(), GROUPS_MIB);
+    assert!(taken <= GROUPS_MIB, "{taken} MiB");
+}
+
+/// Each pod's usage comes under every pair of a label set of its node and one of its namespace.
+#[test]
+fn a_fan_out_larger_than_the_limit_is_the_same_day() {
+    let directory = TempDir::new().expect("a directory");
+    let mut fixture = Fixture::base();
+    fixture.enable(&["app", "rack", "team"]);
+    let of_hour = |owner: &str, key: &str, hour: usize| labels(owner, &format!(r#"{{"{key}": "{hour}"}}"#));
+    fixture.node_labels = (0..100).map(|hour| of_hour("n1", "rack", hour)).collect();
+    fixture.namespace_labels = (0..100).map(|hour| of_hour("ns", "team", hour)).collect();
+    fixture.daily_pods = Vec::new();
+    fixture.hourly_pods = (0..30).map(pod_of_its_own).collect();
+    written(&fixture, directory.path());
     let taken = taken(directory.path(), GROUPS_MIB);
     assert!(taken <= GROUPS_MIB, "{taken} MiB");
 }

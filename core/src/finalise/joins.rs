@@ -1,6 +1,8 @@
 //! What the joins of a line item add: the label sets of its node and namespace (SPEC 2.3), and how often the cost
 //! categories of its namespace repeat it (SPEC 2.5).
 
+use std::ops::Range;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -9,13 +11,16 @@ use crate::intern::{Interner, Sym};
 use crate::labels::LabelFilter;
 use crate::state::{DayState, FoldConfig, Member, Table};
 
+/// Label sets by their node or namespace.
+type Sets = HashMap<Sym, Vec<Sym>, RandomState>;
+
 /// Lives for one day's finish, so it is bounded by that day's distinct combinations.
 #[derive(Debug)]
 pub(super) struct Joins<'a> {
     filter: &'a LabelFilter,
     policy: &'a Policy,
-    nodes: HashMap<Sym, Vec<Sym>, RandomState>,
-    namespaces: HashMap<Sym, Vec<Sym>, RandomState>,
+    nodes: Sets,
+    namespaces: Sets,
     /// By sets, of which the last wins.
     merged: HashMap<[Sym; 3], Sym, RandomState>,
     repeats: HashMap<Sym, u64, RandomState>,
@@ -39,19 +44,26 @@ impl<'a> Joins<'a> {
         self.repeats.clear();
     }
 
-    /// Puts what the joins make of a group into `joined`: one merged label set per pair of a node's and a namespace's
-    /// set. `own` are one or two sets that override both, in order.
+    /// How many label sets a node has, of which a line item inherits each: where it has none, that is one.
+    pub(super) fn sets_of_node(&self, node: Sym) -> usize {
+        sets(&self.nodes, node).len()
+    }
+
+    /// The same of a namespace.
+    pub(super) fn sets_of_namespace(&self, namespace: Sym) -> usize {
+        sets(&self.namespaces, namespace).len()
+    }
+
+    /// Puts what the joins make of a group with some sets of its node into `joined`: one merged label set per pair of
+    /// one of these and a set of the namespace. `own` are one or two sets that override both, in order.
     pub(super) fn labels(
         &mut self,
         names: &mut Interner,
-        node: Sym,
+        (node, of_node): (Sym, Range<usize>),
         namespace: Sym,
         own: [Sym; 2],
         joined: &mut Vec<Sym>,
     ) {
-        const NONE: &[Sym] = &[Sym::NULL];
-        let nodes = self.nodes.get(&node).map_or(NONE, Vec::as_slice);
-        let namespaces = self.namespaces.get(&namespace).map_or(NONE, Vec::as_slice);
         let mut merged = |sets: [Sym; 3]| {
             *self.merged.entry(sets).or_insert_with(|| {
                 let merged = self.filter.merge(sets.map(|set| names.get(set).unwrap_or("{}")));
@@ -59,8 +71,8 @@ impl<'a> Joins<'a> {
             })
         };
         joined.clear();
-        for &node_set in nodes {
-            for &namespace_set in namespaces {
+        for &node_set in &sets(&self.nodes, node)[of_node] {
+            for &namespace_set in sets(&self.namespaces, namespace) {
                 // What every line item of this node and namespace inherits is merged once.
                 let inherited = merged([node_set, namespace_set, Sym::NULL]);
                 joined.push(merged([inherited, own[0], own[1]]));
@@ -75,8 +87,13 @@ impl<'a> Joins<'a> {
     }
 }
 
-fn by_owner(table: &Table<2, Member>) -> HashMap<Sym, Vec<Sym>, RandomState> {
-    let mut sets: HashMap<Sym, Vec<Sym>, RandomState> = HashMap::default();
+/// The sets of an owner; of one without labels, NULL alone.
+fn sets(by_owner: &Sets, owner: Sym) -> &[Sym] {
+    by_owner.get(&owner).map_or(&[Sym::NULL], Vec::as_slice)
+}
+
+fn by_owner(table: &Table<2, Member>) -> Sets {
+    let mut sets = Sets::default();
     for ([owner, set], _) in table.iter() {
         sets.entry(*owner).or_default().push(*set);
     }

@@ -71,7 +71,10 @@ pub(super) fn group(state: &mut DayState, joins: &mut Joins<'_>, fanned_out: &mu
     let mut groups: Table<3, PodSums> = Table::with_capacity(usage.len());
     let mut sets = Vec::new();
     for (&[namespace, node, own], sums) in usage.iter() {
-        let times = joined(names, joins, [namespace, node, own], sums, fanned_out, &mut sets);
+        let times = joins.repeats(names, namespace);
+        *fanned_out = beyond_the_first(joins, node, namespace, sums.rows, times).saturating_add(*fanned_out);
+        let all = (node, 0..joins.sets_of_node(node));
+        joins.labels(names, all, namespace, [own, Sym::NULL], &mut sets);
         for &set in &sets {
             let group = groups.group([namespace, node, set]);
             let into = groups.value_mut(group);
@@ -99,44 +102,46 @@ fn group_spilled(
     for block in Merged::of(&Merged::<3, PodSums>::reduced(std::mem::take(&mut spilled.usage), &spill)?)? {
         let block: Block<3, PodSums> = block?;
         for (key, sums) in block.table.iter() {
-            let key @ [namespace, node, _] = key.map(|part| Remap::once(&block.names, names).sym(part));
-            let times = joined(names, joins, key, sums, fanned_out, &mut sets);
-            for &set in &sets {
-                let key = [namespace, node, set].map(|part| Remap::once(names, &mut groups.names).sym(part));
-                let group = groups.table.group(key);
-                let into = groups.table.value_mut(group);
-                into.add_times(sums, times)?;
-                into.resource_id =
-                    Remap::once(&block.names, &mut groups.names).max(into.resource_id, sums.resource_id);
+            let [namespace, node, own] = key.map(|part| Remap::once(&block.names, names).sym(part));
+            let times = joins.repeats(names, namespace);
+            *fanned_out =
+                beyond_the_first(joins, node, namespace, sums.rows, times).saturating_add(*fanned_out);
+            let (texts, held) = (names.len(), names.memory_size());
+            for set in 0..joins.sets_of_node(node) {
+                joins.labels(names, (node, set..set + 1), namespace, [own, Sym::NULL], &mut sets);
+                for &set in &sets {
+                    let key =
+                        [namespace, node, set].map(|part| Remap::once(names, &mut groups.names).sym(part));
+                    let group = groups.table.group(key);
+                    let into = groups.table.value_mut(group);
+                    into.add_times(sums, times)?;
+                    into.resource_id =
+                        Remap::once(&block.names, &mut groups.names).max(into.resource_id, sums.resource_id);
+                }
+                if names.memory_size() - held > spill.bytes / 8 {
+                    joins.forget();
+                    names.truncate(texts);
+                }
+                // The other half is for the blocks of the runs that are merged.
+                if groups.memory_size() > spill.bytes / 2 {
+                    runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
+                    groups = Block::default();
+                }
             }
         }
         // What this block's labels were and became is not needed for the next one.
-        names.truncate(known);
         joins.forget();
-        // The other half is for the blocks of the runs that are merged.
-        if groups.memory_size() > spill.bytes / 2 {
-            runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
-            groups = Block::default();
-        }
+        names.truncate(known);
     }
     runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
     Ok(Pods::Spilled { runs: Merged::<3, PodSums>::reduced(runs, &spill)?, _within: spill })
 }
 
-/// Puts the merged label sets that a group's usage belongs to into `sets`; how often to each (SPEC 2.3, 2.10).
-fn joined(
-    names: &mut Interner,
-    joins: &mut Joins<'_>,
-    [namespace, node, own]: [Sym; 3],
-    sums: &PodSums,
-    fanned_out: &mut u64,
-    sets: &mut Vec<Sym>,
-) -> u64 {
-    let times = joins.repeats(names, namespace);
-    joins.labels(names, node, namespace, [own, Sym::NULL], sets);
-    let copies = times.saturating_mul(sets.len() as u64).saturating_sub(1);
-    *fanned_out = sums.rows.saturating_mul(copies).saturating_add(*fanned_out);
-    times
+/// Copies of a group's line items beyond the first of each: those of `times` categories, under every pair of label sets
+/// (SPEC 2.3, 2.10).
+fn beyond_the_first(joins: &Joins<'_>, node: Sym, namespace: Sym, rows: u64, times: u64) -> u64 {
+    let pairs = joins.sets_of_node(node).saturating_mul(joins.sets_of_namespace(namespace));
+    rows.saturating_mul(times.saturating_mul(pairs as u64).saturating_sub(1))
 }
 
 impl Pods {

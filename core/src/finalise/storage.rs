@@ -97,7 +97,8 @@ pub(super) fn group(
         let times = repeated * joins.repeats(names, namespace);
         let mut copies = 0;
         for &[node, resource] in places {
-            joins.labels(names, node, namespace, [volume_labels, claim_labels], &mut sets);
+            let all = (node, 0..joins.sets_of_node(node));
+            joins.labels(names, all, namespace, [volume_labels, claim_labels], &mut sets);
             for &set in &sets {
                 let group =
                     result.groups.group([namespace, node, resource, claim, volume, class, handle, set]);

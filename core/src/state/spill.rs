@@ -18,12 +18,16 @@ use std::collections::binary_heap::PeekMut;
 use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
 use super::day::DayState;
 use super::order::sorted;
 use super::table::{Accumulator, Remap, Table};
+use super::values::{Member, PodSums};
 use super::wire::{Columns, MOUNTS, STREAMS, USAGE, read, write_groups};
 use crate::error::Result;
-use crate::intern::Interner;
+use crate::intern::{Interner, Sym};
 use crate::port::{ReadAt, Spill};
 
 /// Groups of a block: as few as make the cost of a block small beside that of its groups, because a merge holds a
@@ -154,15 +158,49 @@ impl Spilled {
 
 impl DayState {
     /// Makes the day ready to be finished within these bytes: what does not fit goes out of memory. Returns how many of
-    /// them finishing may take; a day that is held is there twice while it is regrouped.
+    /// them finishing may take; a day that is held is there twice while it is regrouped, and what its joins repeat once.
     pub fn fit(&mut self, spill: &Spill) -> Result<usize> {
-        let held = self.memory_size();
-        if self.spilled.to.is_none() && held <= spill.bytes {
-            return Ok(2 * held);
+        let (held, repeated) = (self.memory_size(), self.repeated_size());
+        if self.spilled.to.is_none() && held.saturating_add(repeated) <= spill.bytes {
+            return Ok(2 * held + repeated);
         }
         self.spill(spill)?;
         self.spilled.to = Some(spill.clone());
         Ok(spill.bytes)
+    }
+
+    /// Bytes of the groups that usage becomes beyond those it has, if all are distinct: one for each pair of a label set of
+    /// its node and one of its namespace (SPEC 2.3).
+    fn repeated_size(&self) -> usize {
+        let (of_nodes, of_namespaces) = (self.sets(&self.node_labels), self.sets(&self.namespace_labels));
+        if of_nodes.values().chain(of_namespaces.values()).all(|(sets, _)| *sets <= 1) {
+            return 0;
+        }
+        let beyond = |key: &[Sym; 3]| {
+            let [namespace, node, _] = key;
+            let (nodes, node_bytes) = of_nodes.get(node).copied().unwrap_or((1, 0));
+            let (namespaces, namespace_bytes) = of_namespaces.get(namespace).copied().unwrap_or((1, 0));
+            let pairs = nodes.saturating_mul(namespaces);
+            let own = size_of::<[Sym; 3]>() + size_of::<PodSums>() + self.names.bytes(key);
+            let inherited = |pairs: usize, sets: usize, bytes: usize| (pairs / sets).saturating_mul(bytes);
+            let texts = inherited(pairs, nodes, node_bytes).saturating_add(inherited(
+                pairs,
+                namespaces,
+                namespace_bytes,
+            ));
+            if pairs == 1 { 0 } else { (pairs - 1).saturating_mul(own).saturating_add(texts) }
+        };
+        self.usage.iter().map(|(key, _)| beyond(key)).fold(0, usize::saturating_add)
+    }
+
+    /// By owner, how many label sets it has and the bytes of their texts.
+    fn sets(&self, labels: &Table<2, Member>) -> HashMap<Sym, (usize, usize), RandomState> {
+        let mut by_owner = HashMap::default();
+        for ([owner, set], _) in labels.iter() {
+            let (sets, bytes) = by_owner.entry(*owner).or_insert((0, 0));
+            (*sets, *bytes) = (*sets + 1, *bytes + self.names.bytes([set]));
+        }
+        by_owner
     }
 
     /// Puts everything that is held in memory out of it. Nothing is lost: merging, encoding and finishing go on, and after
@@ -369,9 +407,7 @@ impl<const N: usize, A: Columns> Eq for Cursor<N, A> {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::values::PodSums;
     use super::*;
-    use crate::intern::Sym;
     use crate::port::memory::MemorySpill;
 
     const GROUPS: usize = 3 * BLOCK_GROUPS;
