@@ -60,7 +60,7 @@ impl Problem {
 
 /// Everything that keeps days from being written becomes one error.
 pub(crate) async fn target(client: &Client, schema: &Schema) -> Result<()> {
-    let mut catalog = Catalog::read(client, schema).await?;
+    let catalog = Catalog::read(client, schema).await?;
     let mut problems = catalog.server();
     problems.extend(catalog.summary());
     problems.extend(catalog.own(LEDGER));
@@ -73,7 +73,7 @@ pub(crate) async fn target(client: &Client, schema: &Schema) -> Result<()> {
 
 /// Everything that is missing or wrong, lookups and options included.
 pub(crate) async fn everything(client: &Client, schema: &Schema) -> Result<Vec<Problem>> {
-    let mut catalog = Catalog::read(client, schema).await?;
+    let catalog = Catalog::read(client, schema).await?;
     let mut problems = catalog.server();
     problems.extend(catalog.summary());
     problems.extend(catalog.own(LEDGER));
@@ -82,8 +82,12 @@ pub(crate) async fn everything(client: &Client, schema: &Schema) -> Result<Vec<P
     for (table, columns) in LOOKUPS {
         problems.extend(catalog.readable(table, columns));
     }
+    problems.extend(catalog.writable(tables::PERIODS, &["INSERT", "UPDATE"]));
     for (table, columns) in REGISTRY {
         problems.extend(catalog.readable(table, columns).into_iter().map(Problem::warning));
+    }
+    for (table, privileges) in REGISTERED {
+        problems.extend(catalog.writable(table, privileges));
     }
     Ok(problems)
 }
@@ -104,6 +108,14 @@ const REGISTRY: [(&str, &[&str]); 3] = [
         &["uuid", "persistent_volume", "persistent_volume_claim", "csi_volume_handle", "cluster_id"],
     ),
     (tables::PROJECTS, &["uuid", "project", "cluster_id"]),
+];
+
+/// What the registry option does with its tables, nodes among them.
+const REGISTERED: [(&str, &[&str]); 4] = [
+    (tables::CLUSTERS, &["INSERT", "UPDATE", "DELETE"]),
+    (tables::NODES, &["INSERT", "UPDATE", "DELETE"]),
+    (tables::VOLUMES, &["INSERT", "UPDATE", "DELETE"]),
+    (tables::PROJECTS, &["INSERT", "DELETE"]),
 ];
 
 const INIT: &str = "create it with `daysum db init`, or let koku's migrations run";
@@ -211,7 +223,7 @@ impl<'a> Catalog<'a> {
         problems
     }
 
-    fn summary(&mut self) -> Vec<Problem> {
+    fn summary(&self) -> Vec<Problem> {
         let tracking = self.tables.get(PARTITIONS);
         let Some(table) = self.tables.get(SUMMARY) else {
             return vec![Problem::error(SUMMARY, "the table is missing", INIT)];
@@ -296,6 +308,13 @@ impl<'a> Catalog<'a> {
             ));
         }
         problems
+    }
+
+    /// What some runs write, and others have no need to: those of the registry, and the first of a month that has no
+    /// report period yet.
+    fn writable(&self, name: &str, privileges: &[&str]) -> Vec<Problem> {
+        let Some(table) = self.tables.get(name) else { return Vec::new() };
+        self.privileges(name, table, privileges).into_iter().map(Problem::warning).collect()
     }
 
     fn privileges(&self, name: &str, table: &Table, needed: &[&str]) -> Vec<Problem> {

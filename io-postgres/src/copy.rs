@@ -104,7 +104,7 @@ impl RowEncoder {
         out.put_slice(Uuid::new_v4().as_bytes());
         for (index, column) in batch.columns.iter().enumerate() {
             if column.is_null(row) {
-                if self.target.requires(index) {
+                if is_required(index) {
                     return Err((index, "is NULL, which no finished row may be".to_owned()));
                 }
                 out.put_i32(-1);
@@ -173,11 +173,9 @@ const START: usize = 4;
 const END: usize = 5;
 const SOURCE: usize = 33;
 
-impl Target {
-    /// The columns that say which write a row belongs to.
-    fn requires(&self, column: usize) -> bool {
-        matches!(column, PERIOD | START | END | SOURCE)
-    }
+/// Whether it is one of the columns that say which write a row belongs to.
+fn is_required(column: usize) -> bool {
+    matches!(column, PERIOD | START | END | SOURCE)
 }
 
 /// A batch whose columns were checked once.

@@ -1,4 +1,4 @@
-//! A schema that stands alone: koku's tables under koku's names (SPEC 3), and daysum's own two.
+//! A schema that stands alone: koku's tables under koku's names (SPEC 3), and daysum's own.
 //!
 //! Everything is made only where it is missing, so a second run changes nothing and koku's own tables are
 //! left as they are. Foreign keys from the summary are left out: `--lookups` may name ids that are kept elsewhere.

@@ -12,13 +12,8 @@ use crate::error::{PostgresError, during, port, refused};
 use crate::ident::Schema;
 use crate::session::{begin, transaction_settings};
 
-/// The scope's names, parsed once.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ids {
-    pub(crate) target: Target,
-}
-
-impl Ids {
+impl Target {
+    /// The scope's names, parsed once.
     pub(crate) fn of(scope: &WriteScope) -> Result<Self> {
         let source = source_of(&scope.source_uuid)?;
         let period = scope.report_period_id.ok_or_else(|| {
@@ -29,7 +24,7 @@ impl Ids {
                 PostgresError::NoReportPeriod { source_uuid, month },
             )
         })?;
-        Ok(Self { target: Target { source, period, day: scope.day } })
+        Ok(Self { source, period, day: scope.day })
     }
 }
 
@@ -45,9 +40,8 @@ pub(crate) fn source_of(text: &str) -> Result<Uuid> {
 pub(crate) async fn lock_day(
     tx: &Transaction<'_>,
     schema: &Schema,
-    ids: &Ids,
+    Target { source, day, .. }: Target,
 ) -> Result<(), tokio_postgres::Error> {
-    let Target { source, day, .. } = ids.target;
     let month: Month = day.month();
     let month = lock_key(&[schema.name(), &source.to_string(), &month.to_string()]);
     let day = lock_key(&[schema.name(), &source.to_string(), &day.to_string()]);

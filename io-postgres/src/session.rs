@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// The same in one attempt. It has the limit that the server keeps inside a transaction.
-    pub(crate) async fn ask_once<T>(
+    async fn ask_once<T>(
         &mut self,
         operation: &str,
         exchange: impl AsyncFnOnce(&mut Client) -> Result<T>,
@@ -86,9 +86,7 @@ impl Session {
         }
         self.connected().await
     }
-}
 
-impl Session {
     /// Waits until a rollback that a dropped transaction has queued is done, so that an error is returned
     /// after its locks are gone. A connection that does not answer is given up.
     pub(crate) async fn settle(&mut self) {

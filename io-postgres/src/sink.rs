@@ -23,7 +23,7 @@ use crate::copy::Target;
 use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
 use crate::ledger;
-use crate::locks::{Ids, lock_day, lock_ddl, make_table, source_of};
+use crate::locks::{lock_day, lock_ddl, make_table, source_of};
 use crate::numeric::NumericMode;
 use crate::partition;
 use crate::seen;
@@ -131,10 +131,10 @@ impl PostgresSink {
     /// Takes a published day back: its rows go (SPEC 2.12), and its ledger row with them. Says how many rows went;
     /// `None`, and nothing has happened, where the day was published again since `entry` was read.
     pub async fn remove_day(&mut self, entry: &Published) -> Result<Option<u64>> {
-        let ids = Ids::of(&entry.scope)?;
+        let target = Target::of(&entry.scope)?;
         let mut delays = self.session.config.retry.delays();
         loop {
-            match self.remove_once(entry, &ids).await {
+            match self.remove_once(entry, target).await {
                 Ok(removed) => return Ok(removed),
                 Err(error) => {
                     self.session.settle().await;
@@ -144,8 +144,8 @@ impl PostgresSink {
         }
     }
 
-    async fn remove_once(&mut self, entry: &Published, ids: &Ids) -> Result<Option<u64>> {
-        let Target { source, period, day } = ids.target;
+    async fn remove_once(&mut self, entry: &Published, target: Target) -> Result<Option<u64>> {
+        let Target { source, period, day } = target;
         let operation = format!("remove {day}");
         self.session.connected().await?;
         let Session { config, client, broken } = &mut self.session;
@@ -154,8 +154,8 @@ impl PostgresSink {
         let delete = format!("DELETE FROM {} WHERE {}", self.schema.table(SUMMARY), replaced());
         let removed = answer(&operation, &config.timeouts, broken, async {
             tx.batch_execute(&transaction_settings(&config.timeouts)).await?;
-            lock_day(&tx, &self.schema, ids).await?;
-            if let Some(other) = other_source(&tx, &self.schema, ids.target).await? {
+            lock_day(&tx, &self.schema, target).await?;
+            if let Some(other) = other_source(&tx, &self.schema, target).await? {
                 return Ok(Err(other));
             }
             if !ledger::remove(&tx, &self.schema, source, entry).await? {
@@ -179,9 +179,9 @@ impl PostgresSink {
         scope: &WriteScope,
         rows: impl Iterator<Item = Result<RecordBatch>> + Send,
     ) -> Result<Receipt> {
-        let ids = Ids::of(scope)?;
-        self.prepare(&ids).await?;
-        let mut write = self.open(scope, ids).await?;
+        let target = Target::of(scope)?;
+        self.prepare(target).await?;
+        let mut write = self.open(scope, target).await?;
         for batch in rows {
             write.add(&batch?).await?;
         }
@@ -189,7 +189,7 @@ impl PostgresSink {
     }
 
     /// Everything that must hold before a transaction is opened: the table, the ledger, the partition.
-    async fn prepare(&mut self, ids: &Ids) -> Result<()> {
+    async fn prepare(&mut self, target: Target) -> Result<()> {
         let timeouts = self.session.config.timeouts.clone();
         let schema = self.schema.clone();
         let client = self.session.connected().await?;
@@ -202,11 +202,11 @@ impl PostgresSink {
         }
         let tx = begin(client).await.map_err(during("look for the partition"))?;
         tx.batch_execute(&transaction_settings(&timeouts)).await.map_err(during("look for the partition"))?;
-        if !partition::exists(&tx, &schema, ids.target.day).await? {
+        if !partition::exists(&tx, &schema, target.day).await? {
             lock_ddl(&tx, &schema, &timeouts).await?;
             // Another writer may have made it while this one waited.
-            if !partition::exists(&tx, &schema, ids.target.day).await? {
-                let month = ids.target.day.month();
+            if !partition::exists(&tx, &schema, target.day).await? {
+                let month = target.day.month();
                 partition::create(&tx, &schema, month).await?;
                 info!(%month, "created the partition");
             }
@@ -215,7 +215,7 @@ impl PostgresSink {
     }
 
     /// Opens the transaction and takes its locks.
-    async fn open<'a>(&'a mut self, scope: &'a WriteScope, ids: Ids) -> Result<PostgresWrite<'a>> {
+    async fn open<'a>(&'a mut self, scope: &'a WriteScope, target: Target) -> Result<PostgresWrite<'a>> {
         let Session { config, client, broken } = &mut self.session;
         let operation = format!("begin {}", scope.day);
         let client = client
@@ -224,11 +224,11 @@ impl PostgresSink {
         let tx = answer(&operation, &config.timeouts, broken, begin(client)).await?;
         let entry = answer(&operation, &config.timeouts, broken, async {
             tx.batch_execute(&transaction_settings(&config.timeouts)).await?;
-            lock_day(&tx, &self.schema, &ids).await?;
-            ledger::entry(&tx, &self.schema, ids.target.source, scope.day).await
+            lock_day(&tx, &self.schema, target).await?;
+            ledger::entry(&tx, &self.schema, target.source, scope.day).await
         })
         .await?;
-        Ok(PostgresWrite::new(tx, ids, entry, config, broken, &self.schema, &self.options, scope))
+        Ok(PostgresWrite::new(tx, target, entry, config, broken, &self.schema, &self.options, scope))
     }
 }
 
@@ -251,12 +251,12 @@ impl Sink for PostgresSink {
 
     fn begin<'a>(&'a mut self, scope: &'a WriteScope) -> BoxFuture<'a, Result<Box<dyn SinkWrite + 'a>>> {
         Box::pin(async move {
-            let ids = Ids::of(scope)?;
+            let target = Target::of(scope)?;
             let mut delays = self.session.config.retry.delays();
-            while let Err(error) = self.prepare(&ids).await {
+            while let Err(error) = self.prepare(target).await {
                 retry_after(error, &mut delays).await?;
             }
-            Ok(Box::new(self.open(scope, ids).await?) as Box<dyn SinkWrite + 'a>)
+            Ok(Box::new(self.open(scope, target).await?) as Box<dyn SinkWrite + 'a>)
         })
     }
 }

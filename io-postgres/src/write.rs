@@ -18,7 +18,7 @@ use crate::copy::{Bound, RowEncoder, Target};
 use crate::error::{PostgresError, during, is_ambiguous, refused};
 use crate::ident::Schema;
 use crate::ledger::{self, Entry};
-use crate::locks::{Ids, lock_day};
+use crate::locks::lock_day;
 use crate::session::{Session, answer, begin, retry_after, transaction_settings};
 use crate::sink::SinkOptions;
 use crate::tables::{SUMMARISED, SUMMARY, copied_columns, replaced};
@@ -29,7 +29,7 @@ pub(crate) struct PostgresWrite<'a> {
     copy: Option<Pin<Box<CopyInSink<Bytes>>>>,
     tx: Transaction<'a>,
     encoder: RowEncoder,
-    ids: Ids,
+    target: Target,
     config: &'a PostgresConfig,
     broken: &'a mut bool,
     schema: &'a Schema,
@@ -53,7 +53,7 @@ impl<'a> PostgresWrite<'a> {
     )]
     pub(crate) fn new(
         tx: Transaction<'a>,
-        ids: Ids,
+        target: Target,
         entry: Option<Entry>,
         config: &'a PostgresConfig,
         broken: &'a mut bool,
@@ -64,8 +64,8 @@ impl<'a> PostgresWrite<'a> {
         Self {
             copy: None,
             tx,
-            encoder: RowEncoder::new(ids.target, options.numeric),
-            ids,
+            encoder: RowEncoder::new(target, options.numeric),
+            target,
             config,
             broken,
             schema,
@@ -139,13 +139,13 @@ impl PostgresWrite<'_> {
         let operation = format!("delete the old rows of {}", self.scope.day);
         let table = self.schema.table(SUMMARY);
         let (replaced, tx) = (replaced(), &self.tx);
-        let Target { source, period, day } = self.ids.target;
+        let Target { source, period, day } = self.target;
         let delete = format!("DELETE FROM {table} WHERE {replaced}");
         let delete_moved = format!("{delete} AND source_uuid = $3 AND {SUMMARISED}");
         // The day may have been published under another period; it would be counted twice.
         let moved = self.entry.as_ref().and_then(|entry| entry.report_period_id).filter(|old| *old != period);
         let (other, deleted) = answer(&operation, &self.config.timeouts, self.broken, async {
-            let other = other_source(tx, self.schema, self.ids.target).await?;
+            let other = other_source(tx, self.schema, self.target).await?;
             if other.is_some() {
                 return Ok((other, 0));
             }
@@ -182,7 +182,7 @@ impl PostgresWrite<'_> {
         let Some(entry) = &self.entry else {
             return Ok(false);
         };
-        let Target { source, period, day } = self.ids.target;
+        let Target { source, period, day } = self.target;
         let sql = format!(
             "SELECT count(*) FROM {} WHERE {} AND source_uuid = $3 AND {SUMMARISED}",
             self.schema.table(SUMMARY),
@@ -202,7 +202,7 @@ impl PostgresWrite<'_> {
         let same = !self.options.rewrite
             && self.entry.as_ref().is_some_and(|entry| {
                 entry.digest == digest
-                    && entry.report_period_id == Some(self.ids.target.period)
+                    && entry.report_period_id == Some(self.target.period)
                     && entry.numeric_mode == self.options.numeric.name()
                     && u64::try_from(entry.rows) == Ok(self.encoder.rows)
             });
@@ -231,13 +231,13 @@ impl PostgresWrite<'_> {
             self.end_copy().await?;
         }
         let write_id = Uuid::new_v4();
-        let (source, rows, mode) = (self.ids.target.source, self.encoder.rows, self.options.numeric);
+        let (source, rows, mode) = (self.target.source, self.encoder.rows, self.options.numeric);
         let renewed =
             ledger::upsert(&self.tx, self.schema, source, self.scope, rows, &digest, mode, write_id);
         answer(&operation, &self.config.timeouts, self.broken, renewed).await?;
-        let Self { tx, ids, config, broken, schema, encoder, deleted, .. } = self;
-        commit(tx, &operation, config, broken, schema, &ids, write_id).await?;
-        debug!(day = %ids.target.day, rows, unchanged, "published");
+        let Self { tx, target, config, broken, schema, encoder, deleted, .. } = self;
+        commit(tx, &operation, config, broken, schema, target, write_id).await?;
+        debug!(day = %target.day, rows, unchanged, "published");
         Ok(Receipt {
             rows,
             rows_deleted: Some(if unchanged { 0 } else { deleted }),
@@ -306,7 +306,7 @@ async fn commit(
     config: &PostgresConfig,
     broken: &mut bool,
     schema: &Schema,
-    ids: &Ids,
+    target: Target,
     write_id: Uuid,
 ) -> Result<()> {
     let mut ambiguous = false;
@@ -319,9 +319,9 @@ async fn commit(
     match outcome {
         Ok(()) => Ok(()),
         Err(error) if ambiguous || *broken => {
-            warn!(%error, day = %ids.target.day, "the connection was lost around commit; asking the ledger");
+            warn!(%error, day = %target.day, "the connection was lost around commit; asking the ledger");
             *broken = true;
-            resolve(operation, config, schema, ids, write_id).await
+            resolve(operation, config, schema, target, write_id).await
         }
         Err(error) => Err(error),
     }
@@ -332,7 +332,7 @@ async fn resolve(
     operation: &str,
     config: &PostgresConfig,
     schema: &Schema,
-    ids: &Ids,
+    target: Target,
     write_id: Uuid,
 ) -> Result<()> {
     let mut session = Session::new(config.clone());
@@ -343,8 +343,8 @@ async fn resolve(
             let tx = begin(client).await.map_err(during(operation))?;
             tx.batch_execute(&transaction_settings(&config.timeouts)).await.map_err(during(operation))?;
             // The old session holds this lock for as long as its commit may still happen.
-            lock_day(&tx, schema, ids).await.map_err(during(operation))?;
-            ledger::write_id(&tx, schema, ids.target.source, ids.target.day).await.map_err(during(operation))
+            lock_day(&tx, schema, target).await.map_err(during(operation))?;
+            ledger::write_id(&tx, schema, target.source, target.day).await.map_err(during(operation))
         };
         match attempt.await {
             Ok(found) => break found,

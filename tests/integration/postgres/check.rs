@@ -87,6 +87,18 @@ async fn missing_privileges_and_read_only_servers_are_refused() {
         .await
         .expect_err("no DELETE");
     assert!(error.to_string().contains("DELETE") && error.to_string().contains("GRANT"), "{error}");
+    let problems = Database::new(config.clone(), schema()).check().await.expect("checked");
+    let told = |table: &str, privilege: &str| {
+        problems.iter().find(|problem| problem.object == table && problem.found.ends_with(privilege))
+    };
+    assert_eq!(
+        told("reporting_ocpusagelineitem_daily_summary", "DELETE").map(|problem| problem.severity),
+        Some(Severity::Error)
+    );
+    for table in ["reporting_ocp_clusters", "reporting_ocpusagereportperiod"] {
+        let needed_by_some = told(table, "UPDATE").map(|problem| problem.severity);
+        assert_eq!(needed_by_some, Some(Severity::Warning), "{table}: {problems:?}");
+    }
     // Without any right the ledger is an error, not an empty one.
     shared().sql(&name, &format!("REVOKE ALL ON org1234567.daysum_ledger FROM reader_{name}"));
     let listed = sink(config).published(super::SOURCE, day(DAY), day(DAY)).await;
