@@ -300,10 +300,20 @@ async fn give_up(upload: &mut dyn MultipartUpload, error: object_store::Error) -
     error
 }
 
+/// Gives up an upload, if one was begun: it is not needed, or an error that says more is on its way.
+async fn abandon(upload: &mut Option<Box<dyn MultipartUpload>>) {
+    if let Some(mut upload) = upload.take() {
+        let _ = upload.abort().await;
+    }
+}
+
 impl SinkWrite for Write<'_> {
     fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            self.encoder.write(rows)?;
+            if let Err(error) = self.encoder.write(rows) {
+                abandon(&mut self.upload).await;
+                return Err(error);
+            }
             if self.encoder.get_mut().len() < PART_BYTES {
                 return Ok(());
             }
@@ -317,13 +327,19 @@ impl SinkWrite for Write<'_> {
         Self: 'a,
     {
         Box::pin(async move {
-            let Self { sink, scope, encoder, path, staged, upload, uploaded, mut digest } = *self;
+            let Self { sink, scope, encoder, path, staged, mut upload, uploaded, mut digest } = *self;
             let store = &sink.place.store;
-            let (rows, content) = (encoder.rows(), encoder.finish()?);
+            let ledger = sink.entry_of(&scope.source_uuid, scope.day);
+            let rows = encoder.rows();
+            let (content, old) = match (encoder.finish(), sink.entry(&ledger).await) {
+                (Ok(content), Ok(old)) => (content, old),
+                (Err(error), _) | (_, Err(error)) => {
+                    abandon(&mut upload).await;
+                    return Err(error);
+                }
+            };
             digest.update(&content);
             let digest = hex(digest.finish());
-            let ledger = sink.entry_of(&scope.source_uuid, scope.day);
-            let old = sink.entry(&ledger).await?;
             let size = uploaded + content.len() as u64;
             let published = Published {
                 scope: scope.clone(),
@@ -340,12 +356,15 @@ impl SinkWrite for Write<'_> {
             };
             let unchanged = kept.is_some();
             let rows_deleted = old.map(|old| if unchanged { 0 } else { old.published.rows });
-            let etag = match (kept, upload) {
-                (Some(etag), None) => Ok(etag),
-                (Some(etag), Some(mut upload)) => upload.abort().await.map(|()| etag),
-                (None, upload) => put(store, &path, staged.as_ref(), upload, content).await,
+            let etag = match kept {
+                Some(etag) => {
+                    abandon(&mut upload).await;
+                    etag
+                }
+                None => put(store, &path, staged.as_ref(), upload, content)
+                    .await
+                    .map_err(|error| refuse("write", &path, error))?,
             };
-            let etag = etag.map_err(|error| refuse("write", &path, error))?;
             sink.put_entry(&ledger, &Entry { published, size, etag }).await?;
             Ok(Receipt { rows, rows_deleted, bytes: if unchanged { 0 } else { size }, unchanged })
         })
