@@ -90,9 +90,10 @@ async function request(url, name, headers, signal) {
   const response = await fetch(url, { headers, signal }).catch((thrown) => {
     throw unreadable(thrown, name);
   });
-  // 416: the file is shorter than the tail that was asked for, and empty.
   if (response.ok) return response;
   await response.body?.cancel();
+  // Any other file has a last byte that could be asked for.
+  if (response.status === 416) throw sourceError(name, "the file is empty");
   throw sourceError(name, `the server answers ${response.status} ${response.statusText}`.trimEnd());
 }
 

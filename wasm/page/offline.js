@@ -1,4 +1,4 @@
-// Keeps the page's own files, and answers with them when there is no network. Nothing else is ever fetched.
+// Keeps the page's own files, and answers with them when there is no network.
 
 const KEPT = "daysum";
 const FILES = [
