@@ -58,8 +58,8 @@ pub struct LabelFilter {
     on_malformed: OnMalformed,
 }
 
-/// The value of each enabled key, by position of the key. JSON null, `None` inside, is a value: it overrides.
-type Values = Vec<Option<Option<String>>>;
+/// The values of enabled keys, by position of the key. JSON null, here `None`, is a value: it overrides.
+type Values = BTreeMap<usize, Option<String>>;
 
 impl LabelFilter {
     /// A filter for these keys and the virtual-machine key, which is always enabled.
@@ -136,34 +136,38 @@ impl LabelFilter {
 
     /// The quick path for what koku writes, in which texts are spelled as they will be.
     fn flat(&self, text: &str) -> Option<String> {
-        let mut values = vec![None; self.keys.len()];
+        let mut values = Vec::with_capacity(self.keys.len().min(16));
         let is_flat = scan::flat_object(text, |key, value| {
-            if let Some(&position) = self.index.get(key) {
-                values[position] = Some(value);
-            }
+            values.extend(self.index.get(key).map(|position| (*position, value)));
         });
+        if !is_flat {
+            return None;
+        }
+        values.sort_by_key(|(position, _)| *position); // stable: of equal keys the last one stays behind the others
         let mut out = String::with_capacity(text.len());
-        for (key, value) in self.spelled.iter().zip(values) {
-            let Some(value) = value else { continue };
+        for (at, &(position, value)) in values.iter().enumerate() {
+            if values.get(at + 1).is_some_and(|(next, _)| *next == position) {
+                continue;
+            }
             out.push_str(if out.is_empty() { "{" } else { ", " });
-            out.push_str(key);
+            out.push_str(&self.spelled[position]);
             out.push('"');
             out.push_str(value);
             out.push('"');
         }
         out.push_str(if out.is_empty() { "{}" } else { "}" });
-        is_flat.then_some(out)
+        Some(out)
     }
 
     fn values(&self, text: &str) -> Result<Values, String> {
         let text = text.trim_matches(' ');
-        let mut values: Values = vec![None; self.keys.len()];
+        let mut values = Values::new();
         if text.is_empty() || text == "{}" {
             return Ok(values);
         }
         let mut keep = |key: &str, value| {
             if let Some(&position) = self.index.get(key) {
-                values[position] = Some(value);
+                values.insert(position, value);
             }
         };
         if is_pipe_string(text) {
@@ -181,12 +185,11 @@ impl LabelFilter {
 
     fn spell(&self, values: &Values) -> String {
         let mut out = String::from("{");
-        for (key, value) in self.spelled.iter().zip(values) {
-            let Some(value) = value else { continue };
+        for (&position, value) in values {
             if out.len() > 1 {
                 out.push_str(", ");
             }
-            out.push_str(key);
+            out.push_str(&self.spelled[position]);
             match value {
                 None => out.push_str("null"),
                 Some(text) => out.push_str(&jsonb::spelled(text)),

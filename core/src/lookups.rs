@@ -189,7 +189,7 @@ impl Lookups {
         if end < start {
             return Err(Error::config(format!("the range ends ({end}) before it starts ({start})")));
         }
-        if end.0 - start.0 > MOST_DAYS {
+        if end.0.saturating_sub(start.0) > MOST_DAYS {
             return Err(Error::config(format!("the range from {start} to {end} is longer than a century")));
         }
         Ok((start, end))
@@ -202,13 +202,14 @@ mod tests {
 
     #[test]
     fn a_range_is_a_century_at_most() {
-        let range = |end: &str| {
-            let (start, end) = (Some("2000-01-01".to_owned()), Some(end.to_owned()));
+        let range = |start: &str, end: &str| {
+            let (start, end) = (Some(start.to_owned()), Some(end.to_owned()));
             Lookups { start_date: start, end_date: end, ..Lookups::default() }.range()
         };
-        assert!(range("2099-12-31").is_ok());
-        assert!(range("9999-12-31").is_err());
-        assert!(range("1999-12-31").is_err());
+        assert!(range("2000-01-01", "2099-12-31").is_ok());
+        assert!(range("2000-01-01", "9999-12-31").is_err());
+        assert!(range("0000-01-01", "5881580-07-11").is_err(), "more days than their number holds");
+        assert!(range("2000-01-01", "1999-12-31").is_err());
     }
 
     #[test]

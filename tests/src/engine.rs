@@ -56,7 +56,8 @@ pub fn engines() -> Vec<(&'static str, Box<dyn Engine>)> {
     ]
 }
 
-fn memory(files: &[InputFile]) -> MemorySource {
+/// A source of these files.
+pub fn memory(files: &[InputFile]) -> MemorySource {
     let source = MemorySource::default();
     for file in files {
         source.insert(&file.key, file.bytes.clone());

@@ -35,8 +35,7 @@ pub enum ChunkStep {
 }
 
 impl ChunkDecoder {
-    /// A decoder for the columns that `kind` reads of one row group, after
-    /// [`FactKind::check`] has found them all.
+    /// A decoder for the columns that `kind` reads of one row group; what [`FactKind::check`] refuses is refused.
     pub fn new(footer: &Footer, kind: FactKind, row_group: u32, batch_rows: usize) -> Result<Self> {
         kind.check(footer.object(), footer.schema())?;
         let at = Location::object(footer.object().clone()).row_group(row_group);

@@ -114,7 +114,9 @@ impl Schedule {
         let wanted = self.wanted(days.0.max(range.0), days.1.min(range.1));
         let (Some(&first), Some(&last)) = (wanted.first(), wanted.last()) else {
             self.counts.rows_in += row_group.rows;
-            self.counts.out_of_range += row_group.rows;
+            let is_of_other_month = row_group.days.is_some() && days.0 > days.1;
+            let RowCounts { other_month, out_of_range, .. } = &mut self.counts;
+            *if is_of_other_month { other_month } else { out_of_range } += row_group.rows;
             return;
         };
         let input = InputObject {

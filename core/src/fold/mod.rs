@@ -238,11 +238,6 @@ impl ChunkFolder {
             }
         }
     }
-
-    /// Bytes held on the heap.
-    pub fn memory_size(&self) -> usize {
-        self.folder.memory_size()
-    }
 }
 
 /// What the folds of all tables need to know.

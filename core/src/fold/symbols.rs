@@ -194,7 +194,7 @@ const MAX_LABEL_COLUMNS: usize = 64;
 impl LabelMemo {
     /// What is known of one column.
     pub(super) fn of(&mut self, day: Day, column: &'static str) -> Labels<'_> {
-        if self.columns.len() >= MAX_LABEL_COLUMNS {
+        if self.columns.len() >= MAX_LABEL_COLUMNS && !self.columns.contains_key(&(day, column)) {
             self.columns.clear();
         }
         let symbols = self.columns.entry((day, column)).or_default();

@@ -88,7 +88,7 @@ impl KeyedText {
         self.values.as_string()
     }
 
-    /// Whether both columns share one dictionary in memory: what was found out about its values still holds.
+    /// Whether these are its values, in the same memory: what was found out about them still holds.
     pub fn same_dictionary(&self, values: &ArrayRef) -> bool {
         Arc::ptr_eq(&self.values, values)
     }

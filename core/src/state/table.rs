@@ -56,12 +56,6 @@ impl<const N: usize, A: Accumulator> Table<N, A> {
         group
     }
 
-    /// The group of a key, if there is one.
-    pub fn find(&self, key: [Sym; N]) -> Option<usize> {
-        let hashed = hash(&self.hasher, &key);
-        self.index.find(hashed, |&group| self.keys[group as usize] == key).map(|&group| group as usize)
-    }
-
     /// What a group has accumulated.
     #[inline]
     pub fn value_mut(&mut self, group: usize) -> &mut A {

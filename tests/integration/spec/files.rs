@@ -8,15 +8,17 @@ use arrow::datatypes::DataType;
 use arrow::datatypes::Int64Type;
 use arrow::datatypes::TimeUnit::Millisecond;
 use bytes::Bytes;
-use daysum_core::{Day, Lookups, TextOrNumber};
+use daysum_core::port::ListRequest;
+use daysum_core::{Day, Lookups, TextOrNumber, drive};
 use daysum_tests::compare::{Precision, assert_same};
-use daysum_tests::engine::{InputFile, engines};
+use daysum_tests::engine::{InputFile, engines, memory};
 use daysum_tests::fixture::{
     Encoding, Fixture, PodRow, SOURCE, StorageRow, TextEncoding, TimeUnit, hour, key, labels, parquet, pod,
     storage, text,
 };
 use daysum_tests::golden::{read_parquet, write_parquet};
 use daysum_tests::summary::Summary;
+use futures::executor::block_on;
 use parquet::file::properties::EnabledStatistics;
 
 use super::{each, each_of, one, refused};
@@ -71,7 +73,15 @@ fn case_59_rows_obey_the_range_and_their_partition() {
     let days: Vec<_> = ["2025-02-01", "2025-02-20"].map(|day| (day.to_owned(), Some(1.0))).into();
     each_of(std::slice::from_ref(&file), &lookups, |summary| assert_eq!(days_of(summary), days));
     lookups.end_date = text("2025-02-10");
-    each_of(&[file], &lookups, |summary| assert_eq!(days_of(summary), days[..1]));
+    each_of(std::slice::from_ref(&file), &lookups, |summary| assert_eq!(days_of(summary), days[..1]));
+    // A row group of which statistics say that it is of another month is counted as its rows are that have to be read.
+    for row_group in [1, 4] {
+        let bytes = parquet(&rows, "pod_usage", false, &Encoding { row_group, ..Encoding::default() });
+        let source = memory(&[InputFile { bytes, ..file.clone() }]);
+        let counted = drive::stream(&source, &ListRequest::default(), &lookups, |_| Ok(()));
+        let counts = block_on(counted).expect("summarised");
+        assert_eq!((counts.aggregated, counts.out_of_range, counts.other_month), (1, 1, 2), "{row_group}");
+    }
 }
 
 /// Two months with everything in them.
