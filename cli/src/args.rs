@@ -1,4 +1,4 @@
-//! The command line of `daysum run` as it is typed, and as settings of the configuration.
+//! The command line that commands share, as it is typed, and as settings of the configuration.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,9 @@ use daysum::config::{Config, ConfigError, misspelt};
 use daysum_core::{CostCategory, Error, Lookups, Month, NodeRole, Result, TextOrNumber};
 
 use crate::logging;
+
+/// Flags that are settings: a key, and what was said.
+pub(crate) type Settings = Vec<(&'static str, Option<String>)>;
 
 /// Where the settings come from, for every command.
 #[derive(Debug, Default, Clone, Args)]
@@ -28,18 +31,8 @@ pub(crate) struct Selection {
     /// The provider whose files are read.
     #[arg(long, value_name = "UUID")]
     source: Option<String>,
-    /// The whole month, YYYY-MM.
-    #[arg(long, conflicts_with_all = ["start", "end"])]
-    month: Option<Month>,
-    /// First day, YYYY-MM-DD.
-    #[arg(long)]
-    start: Option<String>,
-    /// Last day, YYYY-MM-DD, inclusive.
-    #[arg(long)]
-    end: Option<String>,
-    /// Only these days of the month, such as 1,2,15.
-    #[arg(long, value_delimiter = ',')]
-    days: Vec<u32>,
+    #[command(flatten)]
+    days: DaysArgs,
     /// Cluster identifier.
     #[arg(long)]
     cluster_id: Option<String>,
@@ -61,6 +54,23 @@ pub(crate) struct Selection {
     /// Leaves storage out.
     #[arg(long)]
     no_storage: bool,
+}
+
+/// Which days.
+#[derive(Debug, Default, Clone, Args)]
+pub(crate) struct DaysArgs {
+    /// The whole month, YYYY-MM.
+    #[arg(long, conflicts_with_all = ["start", "end"])]
+    month: Option<Month>,
+    /// First day, YYYY-MM-DD.
+    #[arg(long)]
+    start: Option<String>,
+    /// Last day, YYYY-MM-DD, inclusive.
+    #[arg(long)]
+    end: Option<String>,
+    /// Only these days of the month, such as 1,2,15.
+    #[arg(long, value_delimiter = ',')]
+    days: Vec<u32>,
 }
 
 fn cost_category(text: &str) -> std::result::Result<CostCategory, String> {
@@ -111,18 +121,15 @@ fn refuse(error: ConfigError) -> Error {
 
 impl Selection {
     /// The flags that are settings.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, Option<String>)> {
-        let (year, month, _) = self.month.map(|month| month.first().ymd()).unwrap_or_default();
-        vec![
+    pub(crate) fn settings(&self) -> Settings {
+        let mut settings = self.days.settings();
+        settings.extend([
             ("ocp.provider_uuid", self.source.clone()),
             ("ocp.cluster_id", self.cluster_id.clone()),
             ("ocp.cluster_alias", self.cluster_alias.clone()),
             ("ocp.report_period_id", self.report_period_id.map(|id| id.to_string())),
-            ("ocp.year", self.month.map(|_| year.to_string())),
-            ("ocp.month", self.month.map(|_| month.to_string())),
-            ("ocp.start_date", self.start.clone()),
-            ("ocp.end_date", self.end.clone()),
-        ]
+        ]);
+        settings
     }
 
     /// Whether the roles of nodes are given by flags.
@@ -132,9 +139,7 @@ impl Selection {
 
     /// Puts the other flags over the lookups.
     pub(crate) fn complete(&self, lookups: &mut Lookups) {
-        if !self.days.is_empty() {
-            lookups.days = Some(self.days.iter().copied().map(TextOrNumber::Number).collect());
-        }
+        self.days.complete(lookups);
         if !self.enabled_keys.is_empty() {
             lookups.enabled_tag_keys.clone_from(&self.enabled_keys);
         }
@@ -145,5 +150,25 @@ impl Selection {
             lookups.nodes.clone_from(&self.node);
         }
         lookups.storage_exists &= !self.no_storage;
+    }
+}
+
+impl DaysArgs {
+    /// The flags that are settings.
+    pub(crate) fn settings(&self) -> Settings {
+        let (year, month, _) = self.month.map(|month| month.first().ymd()).unwrap_or_default();
+        vec![
+            ("ocp.year", self.month.map(|_| year.to_string())),
+            ("ocp.month", self.month.map(|_| month.to_string())),
+            ("ocp.start_date", self.start.clone()),
+            ("ocp.end_date", self.end.clone()),
+        ]
+    }
+
+    /// Puts the other flag over the lookups.
+    pub(crate) fn complete(&self, lookups: &mut Lookups) {
+        if !self.days.is_empty() {
+            lookups.days = Some(self.days.iter().copied().map(TextOrNumber::Number).collect());
+        }
     }
 }

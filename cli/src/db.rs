@@ -6,9 +6,9 @@ use daysum_core::{Day, Lookups, Result};
 use daysum_io_postgres::{Database, PostgresConfig, Schema, Severity};
 use daysum_io_s3::{Missing, Place};
 
-use crate::args::{Common, Selection};
+use crate::args::{Common, DaysArgs, Settings};
 use crate::output::Output;
-use crate::setup::{runtime, tenant, wrong};
+use crate::setup::{as_the, require_source, runtime, tenant, wrong};
 
 /// The tables themselves.
 #[derive(Debug, Subcommand)]
@@ -56,8 +56,18 @@ pub(crate) struct Asked {
     /// The form of its files: parquet, csv, arrow or jsonl.
     #[arg(long)]
     format: Option<String>,
+    /// The provider whose days they are.
+    #[arg(long, value_name = "UUID")]
+    source: Option<String>,
+}
+
+/// Which days of a source.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
     #[command(flatten)]
-    selection: Selection,
+    asked: Asked,
+    #[command(flatten)]
+    days: DaysArgs,
 }
 
 /// A database and the schema of one tenant in it.
@@ -90,10 +100,11 @@ pub(crate) fn db(common: &Common, command: &DbCommand) -> Result<(String, u8)> {
 }
 
 /// The ledger of the selected days, a line each.
-pub(crate) fn status(common: &Common, asked: &Asked) -> Result<String> {
-    let (mut output, lookups) = asked.open(common)?;
+pub(crate) fn status(common: &Common, args: &StatusArgs) -> Result<String> {
+    let (mut output, mut lookups) = args.asked.open(common, args.days.settings())?;
+    args.days.complete(&mut lookups);
     let (first, last) = lookups.range()?;
-    let days = runtime()?.block_on(output.published(&lookups.source_uuid.to_lowercase(), first, last))?;
+    let days = runtime()?.block_on(output.published(&lookups.source_uuid, first, last))?;
     let lines = days.iter().map(|day| {
         let scope = &day.scope;
         format!("{}  {:>9} rows  {:>4} objects  run {}", scope.day, day.rows, scope.inputs.len(), scope.run)
@@ -112,8 +123,7 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
         QuarantineCommand::List(asked) | QuarantineCommand::Retry { asked, .. } => asked,
         QuarantineCommand::Show(one) | QuarantineCommand::Drop(one) => &one.asked,
     };
-    let (mut output, lookups) = asked.open(common)?;
-    let source = lookups.source_uuid.to_lowercase();
+    let (mut output, Lookups { source_uuid: source, .. }) = asked.open(common, Vec::new())?;
     runtime()?.block_on(async {
         if let QuarantineCommand::Drop(one) = command {
             return Ok(format!("{} entries dropped", output.forget(&source, &one.object).await?));
@@ -143,20 +153,19 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
 
 impl Asked {
     /// The output, and what the settings say of the source.
-    fn open(&self, common: &Common) -> Result<(Output, Lookups)> {
-        let mut settings = self.selection.settings();
+    fn open(&self, common: &Common, mut settings: Settings) -> Result<(Output, Lookups)> {
+        settings.push(("ocp.provider_uuid", self.source.clone()));
         settings.push(("run.output", self.output.clone()));
         settings.push(("run.format", self.format.clone()));
         let config = common.load(&settings)?;
         let mut lookups = Lookups::default();
         config.complete(&mut lookups);
-        self.selection.complete(&mut lookups);
-        if lookups.source_uuid.is_empty() {
-            return Err(wrong("no source: give --source UUID"));
-        }
+        require_source(&lookups)?;
+        lookups.source_uuid = lookups.source_uuid.to_lowercase();
         let output = match &config.run.output {
             Some(output) => {
-                let place = Place::open(output.expose(), &config.s3.store(), Missing::Refuse)?;
+                let place = Place::open(output.expose(), &config.s3.store(), Missing::Refuse)
+                    .map_err(as_the("output"))?;
                 Output::files(place, config.run.format.parse()?, None)
             }
             None => {

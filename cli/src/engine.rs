@@ -132,6 +132,7 @@ pub fn run(
         for _ in 0..options.threads.get() {
             let (sender, shared) = (sender.clone(), &shared);
             scope.spawn(move || {
+                let _stop = StopOnPanic(&shared.stop);
                 if let Err(error) = shared.work(&sender) {
                     shared.stop.store(true, Ordering::Relaxed);
                     // The receiver is gone only when the run has failed already.
@@ -320,12 +321,21 @@ fn add(nanos: &AtomicU64, since: Instant) {
     nanos.fetch_add(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
+/// Lets the other workers end, too, when one panics.
+struct StopOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(thread::panicking(), Ordering::Relaxed);
+    }
+}
+
 /// A worker that panics ends the run; what it left behind a lock is not used.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bytes that may be in flight at once.
+/// Bytes that may be held at once: of row groups in flight, or of finished days.
 #[derive(Debug)]
 struct Budget {
     total: u64,

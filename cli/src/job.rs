@@ -22,7 +22,10 @@ use crate::publish::{entry, quarantined};
 use crate::registry;
 use crate::report::Report;
 use crate::run::{ReadArgs, TargetArgs};
-use crate::setup::{ensure_period, lookups_of, open, output_within, tenant, warn_of_missing_columns, wrong};
+use crate::setup::{
+    as_the, ensure_period, lookups_of, open, output_within, require_source, tenant, warn_of_missing_columns,
+    wrong,
+};
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +80,9 @@ impl Job {
         // Somebody else's DATABASE_URL is none of a run's that needs no database.
         let needs_none = config.run.output.is_some() && config.run.lookups.is_some();
         let database = if needs_none { None } else { config.postgresql.connection()? };
-        let mut lookups = lookups_of(config, &reading.selection, database.clone()).await?;
+        let mut lookups = lookups_of(config, &reading.selection).await?;
         let fold = FoldConfig::new(&lookups, config.policy.fold)?;
+        require_source(&lookups)?;
         let (first, last) = fold.range();
         if first.month() != last.month() && config.run.output.is_none() && database.is_some() {
             return Err(wrong(
@@ -100,7 +104,8 @@ impl Job {
                     Purpose::Publish => Missing::Make,
                     Purpose::Look => Missing::Empty,
                 };
-                let place = Place::open(output.expose(), &config.s3.store(), missing)?;
+                let place =
+                    Place::open(output.expose(), &config.s3.store(), missing).map_err(as_the("output"))?;
                 Output::files(place, config.run.format.parse()?, config.run.writers)
             }
             (None, Some(database)) => {
@@ -144,7 +149,8 @@ impl Job {
             force: target.force,
             since: reading.since,
             prune: false,
-            registry: config.postgresql.registry,
+            // Of files there is no registry, whatever the settings say.
+            registry: config.postgresql.registry && config.run.output.is_none(),
             roles_from_database: config.run.lookups.is_none() && !reading.selection.names_nodes(),
             seen: None,
             listed: BTreeMap::new(),
@@ -155,7 +161,7 @@ impl Job {
         Report {
             daysum_version: env!("CARGO_PKG_VERSION"),
             run: self.run.0.clone(),
-            source: self.lookups.source_uuid.to_lowercase(),
+            source: self.lookups.source_uuid.clone(),
             mode: if config.run.in_memory { "in-memory" } else { "streaming" },
             threads: self.options.threads.get(),
             ..Report::default()
@@ -172,10 +178,6 @@ impl Job {
     /// Whether a published day with this fingerprint would get the same rows from the same inputs.
     fn holds(&self, fingerprint: &str) -> bool {
         fingerprint.strip_prefix(&self.folded_as()).is_some_and(|finished_as| self.policy.stands(finished_as))
-    }
-
-    pub(crate) fn source_uuid(&self) -> String {
-        self.lookups.source_uuid.to_lowercase()
     }
 
     pub(crate) fn is_asked(&self, day: Day) -> bool {
@@ -283,7 +285,7 @@ impl Job {
         self.seen = None;
         let objects = self.list(&self.lookups).await?;
         let (first, last) = self.fold.range();
-        let published = self.output.published(&self.source_uuid(), first, last).await?;
+        let published = self.output.published(&self.lookups.source_uuid, first, last).await?;
         self.listed = objects.iter().map(|object| (object.key.clone(), false)).collect();
         self.published = published.iter().map(|day| (day.scope.day, day.scope.run.clone())).collect();
         self.filled = published.iter().filter(|day| day.rows > 0).map(|day| day.scope.day).collect();
@@ -309,7 +311,8 @@ impl Job {
         for bad in &plan.unreadable {
             let days = bad.days.unwrap_or((first, last));
             tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
-            let touched = days.0.through(days.1);
+            // Those that are not asked for are no business of this run, nor of the one that finds it gone.
+            let touched = days.0.through(days.1).filter(|day| self.fold.wants(*day));
             let entry = entry(&bad.error, Some(&bad.meta), touched, &self.lookups, &self.run);
             if purpose == Purpose::Publish {
                 self.output.quarantine(&entry).await?;
@@ -360,17 +363,19 @@ impl Job {
 
     /// Brings the registry up to date, and takes the roles from it that it has now.
     async fn write_registry(&mut self, plan: &Plan) -> Result<()> {
+        let Some(database) = self.output.database_mut() else { return Ok(()) };
         let cluster = Cluster {
-            source_uuid: self.source_uuid(),
+            source_uuid: self.lookups.source_uuid.clone(),
             cluster_id: self.lookups.cluster_id.clone(),
             cluster_alias: self.lookups.cluster_alias.clone(),
         };
         let registry = registry::read(&*self.source, &plan.objects, self.fold.range(), cluster).await?;
-        let Some(changes) = self.output.write_registry(&registry).await? else { return Ok(()) };
+        let changes = database.upsert_registry(&registry).await?;
         tracing::info!(nodes = registry.nodes.len(), ?changes, "wrote the registry");
         if self.roles_from_database {
             let month = self.fold.range().0.month();
-            self.policy = self.policy.with_nodes(&self.output.nodes(&self.source_uuid(), month).await?);
+            let answered = database.lookups(&self.lookups.source_uuid, month).await?;
+            self.policy = self.policy.with_nodes(&answered.nodes);
         }
         Ok(())
     }
@@ -386,7 +391,7 @@ impl Job {
             return Ok(None);
         }
         let (first, last) = self.fold.range();
-        let before = self.output.seen(&self.source_uuid(), first, last).await?;
+        let before = self.output.seen(&self.lookups.source_uuid, first, last).await?;
         Ok(before.and_then(|before| before.nothing_new(seen, published, |of_day| self.holds(of_day))))
     }
 

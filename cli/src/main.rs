@@ -51,7 +51,7 @@ enum Command {
     #[command(subcommand)]
     Db(db::DbCommand),
     /// Which days of a source are published.
-    Status(db::Asked),
+    Status(db::StatusArgs),
     /// Objects that were left out, and the days they hold back.
     #[command(subcommand)]
     Quarantine(db::QuarantineCommand),
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args).and_then(told),
         Command::Inspect(args) => coded(inspect::run(&args)),
         Command::Db(command) => db::db(&common, &command).and_then(coded),
-        Command::Status(asked) => db::status(&common, &asked).and_then(told),
+        Command::Status(args) => db::status(&common, &args).and_then(told),
         Command::Quarantine(command) => db::quarantine(&common, &command).and_then(told),
         Command::Config(ConfigCommand::Show) => common.load(&[]).and_then(|config| told(config.to_yaml())),
         Command::Plan(args) => run::plan(&common, &args).and_then(told),

@@ -41,7 +41,9 @@ impl<'a> Metrics<'a> {
     /// Starts to listen, where that is asked for.
     pub(crate) fn start(settings: &'a config::Metrics, runtime: &Runtime) -> Result<Self> {
         let Some(address) = &settings.listen else { return Ok(Self { settings, served: None }) };
-        let refuse = |error| Error::Config { reason: format!("metrics.listen: {address}: {error}") };
+        let refuse = |error| Error::Config {
+            reason: format!("metrics.listen: {address}: {error}; give HOST:PORT, such as 127.0.0.1:9187"),
+        };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(refuse)?;
         let bound = listener.local_addr().map_err(refuse)?;
         tracing::info!(address = %bound, "metrics are served");

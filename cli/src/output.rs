@@ -7,10 +7,9 @@ use arrow::array::RecordBatch;
 use daysum_core::drive::Seen;
 use daysum_core::port::{Published, Quarantine, QuarantineEntry, Receipt, RunId, Sink, WriteScope};
 use daysum_core::rows::RowsFormat;
-use daysum_core::{Day, DaySummary, Month, NodeRole, Result};
+use daysum_core::{Day, DaySummary, Result};
 use daysum_io_postgres::{
-    Database, DayDiff, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Registry,
-    RegistryChanges, Schema, SinkOptions,
+    Database, DayDiff, NumericMode, PostgresConfig, PostgresQuarantine, PostgresSink, Schema, SinkOptions,
 };
 use daysum_io_s3::{ObjectStoreQuarantine, ObjectStoreSink, Place};
 
@@ -180,19 +179,11 @@ impl Output {
         }
     }
 
-    /// Brings koku's registry up to date; `None` where there is none.
-    pub(crate) async fn write_registry(&mut self, registry: &Registry) -> Result<Option<RegistryChanges>> {
+    /// The database that is written to, if one is.
+    pub(crate) fn database_mut(&mut self) -> Option<&mut Database> {
         match self {
-            Self::Database { database, .. } => database.upsert_registry(registry).await.map(Some),
-            Self::Files { .. } | Self::Comparison { .. } => Ok(None),
-        }
-    }
-
-    /// The roles that the registry knows.
-    pub(crate) async fn nodes(&mut self, source_uuid: &str, month: Month) -> Result<Vec<NodeRole>> {
-        match self {
-            Self::Database { database, .. } => Ok(database.lookups(source_uuid, month).await?.nodes),
-            Self::Files { .. } | Self::Comparison { .. } => Ok(Vec::new()),
+            Self::Database { database, .. } => Some(database),
+            Self::Files { .. } | Self::Comparison { .. } => None,
         }
     }
 

@@ -89,7 +89,7 @@ impl Job {
                         desk.settle(done)?;
                     }
                     let scope = WriteScope {
-                        source_uuid: lookups.source_uuid.to_lowercase(),
+                        source_uuid: lookups.source_uuid.clone(),
                         report_period_id: lookups.report_period_id,
                         day: day.day,
                         inputs: inputs.get(&day.day).cloned().unwrap_or_default(),
@@ -130,7 +130,7 @@ impl Job {
         inputs: &BTreeMap<Day, Vec<InputObject>>,
         skipped: &BTreeSet<Day>,
     ) -> Result<()> {
-        let source = self.source_uuid();
+        let source = self.lookups.source_uuid.clone();
         let Self { output, listed, published, fold, since, .. } = self;
         let is_settled = |day: &Day| {
             fold.wants(*day) && since.is_none_or(|since| *day >= since) && !report.days_held.contains(day)
@@ -173,7 +173,7 @@ impl Job {
                 seen.add_empty_day(*day);
             }
         }
-        if let Err(error) = self.output.remember(&self.source_uuid(), first, last, &seen).await {
+        if let Err(error) = self.output.remember(&self.lookups.source_uuid, first, last, &seen).await {
             tracing::warn!(%error, "the next run will read all footers again");
         }
     }
@@ -272,7 +272,7 @@ pub(crate) fn entry(
 ) -> QuarantineEntry {
     let days: Vec<Day> = days.into_iter().collect();
     QuarantineEntry {
-        source_uuid: lookups.source_uuid.to_lowercase(),
+        source_uuid: lookups.source_uuid.clone(),
         object: match object {
             Some(object) => object.key.to_string(),
             None => days.first().map(|day| format!("day {day}")).unwrap_or_default(),

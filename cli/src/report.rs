@@ -117,11 +117,7 @@ impl Report {
         if self.rows_in == told {
             return Ok(());
         }
-        let reason = format!(
-            "{} rows in, {told} accounted for; this is a defect of daysum, please report it",
-            self.rows_in
-        );
-        Err(Error::Config { reason })
+        Err(Error::Internal { reason: format!("{} rows in, {told} accounted for", self.rows_in) })
     }
 
     /// Forgets of these days what the next listing will tell anew.

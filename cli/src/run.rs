@@ -19,7 +19,7 @@ use daysum_core::{Day, Result};
 use daysum_io_postgres::DayDiff;
 use tokio::runtime::Runtime;
 
-use crate::args::{Common, Selection};
+use crate::args::{Common, Selection, Settings};
 use crate::job::{Job, Purpose};
 use crate::logging;
 use crate::metrics::Metrics;
@@ -233,7 +233,7 @@ pub(crate) fn compare(common: &Common, reading: &ReadArgs, show_rows: bool) -> R
 
 impl ReadArgs {
     /// The flags that are settings.
-    fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+    fn settings(&self) -> Settings {
         let mut settings = self.selection.settings();
         settings.extend([
             ("run.input", self.input.clone()),
@@ -247,7 +247,7 @@ impl ReadArgs {
 }
 
 impl TargetArgs {
-    fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+    fn settings(&self) -> Settings {
         vec![
             ("run.output", self.output.clone()),
             ("run.format", self.format.clone()),
@@ -257,7 +257,7 @@ impl TargetArgs {
 }
 
 impl RunArgs {
-    fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+    fn settings(&self) -> Settings {
         let own = vec![
             ("run.report", self.report.clone()),
             ("run.writers", self.writers.map(|writers| writers.to_string())),

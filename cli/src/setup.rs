@@ -15,12 +15,13 @@ use url::Url;
 
 use crate::args::Selection;
 
-/// The lookups file, or what the database answers, or nothing: then flags and settings must say it all.
-pub(crate) async fn lookups_of(
-    config: &Config,
-    selection: &Selection,
-    database: Option<daysum_io_postgres::PostgresConfig>,
-) -> Result<Lookups> {
+/// The lookups file, or what the database answers, or nothing: then flags and settings must say it all. A database that is
+/// not needed is not looked at: somebody else's DATABASE_URL does no harm.
+pub(crate) async fn lookups_of(config: &Config, selection: &Selection) -> Result<Lookups> {
+    let database = match &config.run.lookups {
+        None => config.postgresql.connection()?,
+        Some(_) => None,
+    };
     let mut lookups = match (&config.run.lookups, database) {
         (Some(path), _) => {
             let json = std::fs::read(path)
@@ -34,6 +35,7 @@ pub(crate) async fn lookups_of(
             let mut asked = Lookups::default();
             config.complete(&mut asked);
             let schema = tenant(asked.schema.as_deref())?;
+            require_source(&asked)?;
             let (first, last) = asked.range()?;
             if first.month() != last.month() {
                 return Err(wrong("a report period is one month: give --month, or a range within a month"));
@@ -43,14 +45,24 @@ pub(crate) async fn lookups_of(
             answered.schema = asked.schema;
             answered
         }
-        (None, None) => Lookups { storage_exists: true, ..Lookups::default() },
+        (None, None) => Lookups::default(),
     };
     config.complete(&mut lookups);
     selection.complete(&mut lookups);
+    // However it is written, it is one source: in rows, in the ledger, in what tells whether a day is up to date.
+    lookups.source_uuid = lookups.source_uuid.to_lowercase();
     for key in lookups.unknown.keys() {
         tracing::warn!("lookups: {key:?} is not known and has no effect");
     }
     Ok(lookups)
+}
+
+/// Rows belong to a source.
+pub(crate) fn require_source(lookups: &Lookups) -> Result<()> {
+    if lookups.source_uuid.is_empty() {
+        return Err(wrong("no source: give --source UUID, or source_uuid in the lookups"));
+    }
+    Ok(())
 }
 
 /// Rows of a database belong to a report period. koku makes it; without koku the cluster's name is enough.
@@ -89,11 +101,19 @@ pub(crate) async fn ensure_period(
 /// A directory is read without the detour over a runtime; everything else is an object store.
 pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
     if input.contains("://") {
-        let place = Place::open(input, &config.s3.store(), Missing::Refuse)?;
+        let place = Place::open(input, &config.s3.store(), Missing::Refuse).map_err(as_the("input"))?;
         let source = ObjectStoreSource::new(place);
         return Ok(Arc::new(if config.policy.dedupe { source.with_metadata() } else { source }));
     }
-    Ok(Arc::new(LocalSource::new(input)?))
+    Ok(Arc::new(LocalSource::new(input).map_err(as_the("input"))?))
+}
+
+/// Says of a place that is refused what it was to be.
+pub(crate) fn as_the(role: &'static str) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::Config { reason } => Error::Config { reason: format!("the {role}: {reason}") },
+        other => other,
+    }
 }
 
 /// Where in the input the output lies, as a prefix of keys: what a run has written there is none of the input.

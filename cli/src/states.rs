@@ -9,15 +9,14 @@ use std::sync::Arc;
 use clap::Args;
 use daysum::config::Address;
 use daysum_core::drive;
-use daysum_core::port::{ListRequest, RunId, WriteScope};
-use daysum_core::{Error, FoldConfig, PartialState, Policy, Result};
+use daysum_core::port::{ListRequest, RunId, Sink, WriteScope};
+use daysum_core::{Error, FoldConfig, PartialState, Policy, Result, RowCounts};
 use daysum_io_s3::{Missing, ObjectStoreSink, Place};
 
 use crate::args::{Common, Selection};
-use crate::logging;
 use crate::output::Writer;
 use crate::replace::replace;
-use crate::setup::{lookups_of, open, runtime, warn_of_missing_columns, wrong};
+use crate::setup::{as_the, lookups_of, open, require_source, runtime, warn_of_missing_columns, wrong};
 
 /// What to fold.
 #[derive(Debug, Args)]
@@ -72,7 +71,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
     let config = common.load(&settings)?;
     let state = runtime.block_on(async {
-        let lookups = lookups_of(&config, &args.selection, config.postgresql.connection()?).await?;
+        let lookups = lookups_of(&config, &args.selection).await?;
         let source = open(&args.input, &config)?;
         let fold = Arc::new(FoldConfig::new(&lookups, config.policy.fold)?);
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
@@ -98,9 +97,15 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
 
 pub(crate) fn merge(args: &MergeArgs) -> Result<String> {
     let mut states = args.states.iter().map(|path| read(path));
-    let mut merged = states.next().ok_or_else(|| wrong("no state to merge"))??;
+    let mut merged = states.next().expect("the command line asks for one")?;
     for (state, path) in states.zip(&args.states[1..]) {
-        merged.merge(state?).inspect_err(|_| logging::remark(&format!("{} is refused:", path.display())))?;
+        merged.merge(state?).map_err(|error| match error {
+            Error::Overlap { chunk } => Error::Overlap { chunk: format!("{}: {chunk}", path.display()) },
+            Error::ConfigMismatch { differs } => {
+                Error::ConfigMismatch { differs: format!("{}: {differs}", path.display()) }
+            }
+            other => other,
+        })?;
     }
     write(&args.output, &merged)
 }
@@ -111,20 +116,26 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<(String, 
     settings.push(("run.format", args.format.clone()));
     let config = common.load(&settings)?;
     let runtime = runtime()?;
-    let lookups = runtime
-        .block_on(async { lookups_of(&config, &args.selection, config.postgresql.connection()?).await })?;
+    let lookups = runtime.block_on(lookups_of(&config, &args.selection))?;
+    require_source(&lookups)?;
     let mut state = read(&args.state)?;
     // Refuses lookups under which other rows would have been folded.
     state.merge(PartialState::empty(Arc::new(FoldConfig::new(&lookups, config.policy.fold)?)))?;
     let (fold, policy) = (state.config().clone(), Policy::new(&lookups, config.policy.finalise)?);
-    let place = Place::open(&args.output, &config.s3.store(), Missing::Make)?;
-    let mut writer = Writer::Files(ObjectStoreSink::new(place, config.run.format.parse()?));
-    let (mut days, mut rows) = (0, 0);
+    let place = Place::open(&args.output, &config.s3.store(), Missing::Make).map_err(as_the("output"))?;
+    let mut sink = ObjectStoreSink::new(place, config.run.format.parse()?);
+    let (first, last) = fold.range();
+    let published = runtime.block_on(sink.published(&lookups.source_uuid, first, last))?;
+    let mut writer = Writer::Files(sink);
+    let (mut days, mut rows, mut fanned_out, mut nodes_without_role) = (0, 0, 0, 0);
     for (day, state) in state.take_days() {
         let summary = state.finalise(day, &fold, &policy)?;
-        if summary.num_rows() > 0 {
+        fanned_out += summary.fanned_out;
+        nodes_without_role += summary.nodes_without_role;
+        // Rows that were there before go where there are none any more.
+        if summary.num_rows() > 0 || published.iter().any(|entry| entry.scope.day == day && entry.rows > 0) {
             let scope = WriteScope {
-                source_uuid: lookups.source_uuid.to_lowercase(),
+                source_uuid: lookups.source_uuid.clone(),
                 report_period_id: lookups.report_period_id,
                 day,
                 inputs: Vec::new(), // which objects were folded into a day is not told by a state
@@ -136,8 +147,18 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<(String, 
             rows += summary.num_rows();
         }
     }
+    if nodes_without_role > 0 {
+        tracing::warn!(
+            nodes_without_role,
+            "unallocated rows of nodes without a known role have no namespace"
+        );
+    }
     let code = if days == 0 { 4 } else { 0 };
-    Ok((format!("{rows} rows of {days} days in {}", Address::new(args.output.as_str())), code))
+    let output = Address::new(args.output.as_str());
+    Ok((
+        format!("{rows} rows of {days} days in {output}; {}, {fanned_out} fanned out", told(state.counts())?),
+        code,
+    ))
 }
 
 fn read(path: &Path) -> Result<PartialState> {
@@ -154,11 +175,23 @@ fn write(path: &Path, state: &PartialState) -> Result<String> {
     replace(path, &bytes)
         .map_err(|error| Error::port("state store", format!("write {}", path.display()), false, error))?;
     Ok(format!(
-        "{}: {} row groups, {} days, {} rows in, {} bytes",
+        "{}: {} row groups, {} days, {}, {} bytes",
         path.display(),
         state.coverage().iter().count(),
         state.days().count(),
-        state.counts().rows_in,
+        told(state.counts())?,
         bytes.len()
+    ))
+}
+
+/// What became of the rows, which must be all of them.
+fn told(counts: &RowCounts) -> Result<String> {
+    if !counts.is_conserved() {
+        return Err(Error::Internal { reason: format!("rows were lost: {counts:?}") });
+    }
+    let RowCounts { rows_in, aggregated, out_of_range, other_month, no_node, anomalous } = counts;
+    Ok(format!(
+        "{rows_in} rows in, {aggregated} aggregated ({out_of_range} out of range, {other_month} of another month, \
+         {no_node} without node, {anomalous} anomalous)"
     ))
 }

@@ -10,7 +10,7 @@ use arrow::datatypes::Date32Type;
 use daysum_core::port::{RunId, WriteScope};
 use daysum_core::{Day, MILLIS_PER_DAY, rows};
 use daysum_io_postgres::{Database, DayScope, Schema};
-use daysum_tests::command::{self, Daysum, copy_into, parquet_below, text};
+use daysum_tests::command::{self, Bench, Daysum, copy_into, days, parquet_below, text};
 use daysum_tests::compare::{Precision, assert_same};
 use daysum_tests::fixture::{Fixture, LabelRow, PodRow, hour, labels, pod};
 use daysum_tests::golden::{Golden, read_parquet};
@@ -211,6 +211,67 @@ fn a_run_in_parts_gives_the_bytes_of_a_run() {
         ["finalise", &path("one"), "--lookups", lookups, "--enabled-keys", "x", "--output", &path("other")];
     let told = DAYSUM.ends(1, &other);
     assert!(told.contains("label keys [") && told.contains(r#"] and ["x"];"#), "{told}");
+}
+
+#[test]
+fn a_state_is_finished_for_its_own_source_only() {
+    let (input, lookups) = command::golden("gen-small");
+    let work = TempDir::new().expect("a directory");
+    let path = |name: &str| text(&work.path().join(name)).to_owned();
+    let lookups = text(&lookups);
+    // A database that is not needed is not looked at.
+    let foreign = [("DATABASE_URL", "mysql://somebody@elsewhere/else".to_owned())];
+    let fold = ["fold", text(&input), "--lookups", lookups, "--output", &path("state")];
+    DAYSUM.ends_with(0, &fold, &foreign);
+    let finalise = ["finalise", &path("state"), "--lookups", lookups, "--output", &path("out")];
+    let other = "00000000-0000-4000-8000-000000000000";
+    let told = DAYSUM.ends(1, &[&finalise[..], &["--source", other]].concat());
+    assert!(told.contains("source ") && told.contains(other), "{told}");
+    assert!(!work.path().join("out").exists() || parquet_below(&work.path().join("out")).is_empty());
+    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid.to_uppercase();
+    DAYSUM.ends_with(0, &[&finalise[..], &["--source", &source]].concat(), &foreign);
+}
+
+#[test]
+fn finishing_a_state_replaces_the_rows_of_a_day_that_has_none_any_more() {
+    let work = TempDir::new().expect("a directory");
+    let (state, output) = (work.path().join("state"), work.path().join("out"));
+    let mut fixture = Fixture::base();
+    let mut finish = |pod: PodRow| {
+        fixture.set_pods([pod]);
+        let (input, lookups) = placed(&fixture, work.path());
+        let lookups = ["--lookups", text(&lookups)];
+        DAYSUM.ends(0, &[&["fold", text(&input), "--output", text(&state)], &lookups[..]].concat());
+        let finalise = [&["finalise", text(&state), "--output", text(&output)], &lookups[..]].concat();
+        DAYSUM.run(&finalise, &[])
+    };
+    let ended = finish(pod());
+    assert!(ended.stdout.contains("2 rows of 1 days"), "{}", ended.stdout);
+    let ended = finish(PodRow { node: Some(String::new()), ..pod() });
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("0 rows of 1 days") && ended.stdout.contains("without node"),
+        "{}",
+        ended.stdout
+    );
+    let rows = read_parquet(fs::read(&parquet_below(&output)[0]).expect("the day's file").into());
+    assert_eq!(rows.num_rows(), 0);
+}
+
+#[test]
+fn what_makes_no_row_another_makes_no_day_new() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let target = ["--output", text(&output)];
+    assert_eq!(days(&bench.run(0, &target), "days").len(), 2);
+    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid.to_uppercase();
+    let again = bench.run(0, &[&target[..], &["--source", &source]].concat());
+    assert_eq!(days(&again, "days_unchanged").len(), 2, "the same source in capitals");
+    // Files have no registry that could be behind.
+    let settings = bench.path("daysum.yaml");
+    fs::write(&settings, "postgresql: {registry: true}").expect("writable");
+    let again = bench.run(0, &[&target[..], &["--config", text(&settings)]].concat());
+    assert_eq!(days(&again, "days_unchanged").len(), 2);
 }
 
 #[test]

@@ -141,6 +141,12 @@ pub enum Error {
         /// Which setting, and what it accepts.
         reason: String,
     },
+    /// daysum contradicts itself: nothing that the caller did.
+    #[error("{reason}; this is a defect of daysum, please report it")]
+    Internal {
+        /// What cannot be.
+        reason: String,
+    },
     /// An object is no longer the one that was listed: it was replaced or removed while it was read.
     #[error(
         "{object}: the object has {} since it was listed; run again when nothing writes it any more",
@@ -186,6 +192,7 @@ impl Error {
             Self::WireVersion { .. } => "wire_version",
             Self::Wire { .. } => "wire",
             Self::Config { .. } => "config",
+            Self::Internal { .. } => "internal",
             Self::Changed { .. } => "changed",
             Self::Port { .. } => "port",
         }

@@ -88,7 +88,7 @@ impl Runs<'_> {
             .map_err(cannot("start a run"))?;
         if !ended.status.success() {
             let said = String::from_utf8_lossy(&ended.stderr);
-            return Err(Error::Config { reason: format!("a measured run failed: {}", said.trim_end()) });
+            return Err(Error::port("bench", "measure a run", false, said.trim_end()));
         }
         let json = std::fs::read(report).map_err(cannot("read a run's report"))?;
         Ok(serde_json::from_slice(&json).expect("a report is JSON"))

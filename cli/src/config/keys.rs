@@ -349,7 +349,11 @@ pub(super) const KEYS: &[Key] = &[
     ),
     always("performance.use_arrow_compute", true, "everything is computed on Arrow columns"),
     always("performance.use_bulk_copy", true, "rows are always written with COPY"),
-    always("performance.use_categorical", true, "text is always read as dictionaries"),
+    always(
+        "performance.use_categorical",
+        true,
+        "text is always read as dictionaries, or as views where it outgrew them",
+    ),
     always("performance.cache_enabled_tags", true, "enabled keys are read once per run"),
     idle(
         "performance.db_batch_size",

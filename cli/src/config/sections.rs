@@ -22,7 +22,7 @@ pub struct Run {
     pub lookups: Option<PathBuf>,
     /// `parquet`, `csv`, `arrow` or `jsonl`.
     pub format: &'static str,
-    /// Whether everything is read before anything is folded.
+    /// Whether days are only finished when everything is folded.
     pub in_memory: bool,
     /// Threads.
     pub threads: Option<usize>,
@@ -38,7 +38,7 @@ pub struct Run {
     pub reads: Option<usize>,
 }
 
-/// What happens to an object or row that cannot be read.
+/// What happens to an object that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnBad {
     /// Its day keeps its old summary.

@@ -91,9 +91,7 @@ pub async fn stream(
     }
     let counts = *schedule.counts();
     if !counts.is_conserved() {
-        return Err(Error::config(format!(
-            "rows were lost: {counts:?}; this is a defect of daysum, please report it"
-        )));
+        return Err(Error::Internal { reason: format!("rows were lost: {counts:?}") });
     }
     Ok(counts)
 }

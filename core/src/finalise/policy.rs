@@ -59,11 +59,12 @@ impl Policy {
         let mut categories: Vec<_> =
             lookups.cost_categories.iter().map(|of| (&of.namespace, of.cost_category_id)).collect();
         categories.sort_unstable();
+        let source_uuid = lookups.source_uuid.to_lowercase();
         let told = serde_json::json!([
             lookups.report_period_id,
             lookups.cluster_id,
             lookups.cluster_alias,
-            lookups.source_uuid,
+            source_uuid,
             categories,
             options,
         ]);
@@ -71,7 +72,7 @@ impl Policy {
             report_period_id: lookups.report_period_id,
             cluster_id: lookups.cluster_id.clone(),
             cluster_alias: lookups.cluster_alias.clone(),
-            source_uuid: lookups.source_uuid.to_lowercase(),
+            source_uuid,
             categories: Arc::new(Categories::new(&lookups.cost_categories)?),
             on_nodeless_volume: options.on_nodeless_volume,
             roles: Arc::new(Roles::of(&lookups.nodes)),

@@ -29,6 +29,9 @@ pub struct FoldConfig {
 /// What a configuration consists of, as it travels in a state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Told {
+    /// Whose rows they are; empty in states of versions that did not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    source: String,
     label_keys: Vec<String>,
     first: Day,
     last: Day,
@@ -39,14 +42,15 @@ pub(super) struct Told {
 
 impl Told {
     /// What is not the same, as `label keys ["a"] and ["b"]`. Of long lists what only one has.
-    pub(super) fn differs_from(&self, other: &Self) -> String {
-        let Self { label_keys, first, last, days_of_month, storage, options } = self;
+    fn differs_from(&self, other: &Self) -> String {
+        let Self { source, label_keys, first, last, days_of_month, storage, options } = self;
         let only = |these: &[String], those: &[String]| {
             these.iter().filter(|key| !those.contains(key)).cloned().collect::<Vec<_>>()
         };
         let keys = [only(label_keys, &other.label_keys), only(&other.label_keys, label_keys)];
         let json = |value: serde_json::Value| value.to_string();
         let differences = [
+            ("source", [source, &other.source].map(String::clone)),
             ("label keys", keys.map(|keys| json(serde_json::json!(keys)))),
             ("range", [format!("{first} to {last}"), format!("{} to {}", other.first, other.last)]),
             (
@@ -76,6 +80,7 @@ impl FoldConfig {
             .transpose()?;
         let label_keys = lookups.enabled_tag_keys.clone();
         Ok(Self::from_told(Told {
+            source: lookups.source_uuid.to_lowercase(),
             label_keys,
             first,
             last,
@@ -93,10 +98,21 @@ impl FoldConfig {
     pub(super) fn from_told(mut told: Told) -> Self {
         let labels = LabelFilter::new(told.label_keys.iter().cloned(), told.options.on_malformed_labels);
         told.label_keys = labels.keys().iter().map(|key| key.to_string()).collect();
-        let Told { label_keys, storage, options, first: _, last: _, days_of_month: _ } = &told;
+        let Told { label_keys, storage, options, source: _, first: _, last: _, days_of_month: _ } = &told;
         let day = fingerprint(&serde_json::json!([label_keys, storage, options]));
-        let fingerprint = fingerprint(&serde_json::json!(told));
+        let of_no_source = Told { source: String::new(), ..told.clone() };
+        let fingerprint = fingerprint(&serde_json::json!(of_no_source));
         Self { told, labels, fingerprint, day_fingerprint: day }
+    }
+
+    /// Refuses another configuration, under which other rows would have been folded.
+    pub(crate) fn check_same(&self, other: &Self) -> Result<()> {
+        let (ours, theirs) = (&self.told, &other.told);
+        let one_source = ours.source == theirs.source || ours.source.is_empty() || theirs.source.is_empty();
+        if one_source && self.fingerprint == other.fingerprint {
+            return Ok(());
+        }
+        Err(Error::ConfigMismatch { differs: ours.differs_from(theirs) })
     }
 
     pub(super) fn told(&self) -> &Told {
@@ -124,7 +140,7 @@ impl FoldConfig {
         self.told.storage
     }
 
-    /// Equal where and only where the same rows fold to the same state.
+    /// Equal where and only where the same rows fold to the same state. Whose rows they are is no part of it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }

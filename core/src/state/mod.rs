@@ -47,7 +47,7 @@ pub(crate) use wire::USAGE;
 pub use wire::WIRE_VERSION;
 
 use crate::day::Day;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Mergeable partial results of any set of chunks.
 ///
@@ -128,12 +128,7 @@ impl PartialState {
         self.days.keys().copied()
     }
 
-    /// Takes a day out, to finish or spill it; coverage and counts stay.
-    pub fn take_day(&mut self, day: Day) -> Option<DayState> {
-        self.days.remove(&day)
-    }
-
-    /// Takes all days out, in order.
+    /// Takes all days out, in order, to finish or spill them; coverage and counts stay.
     pub fn take_days(&mut self) -> BTreeMap<Day, DayState> {
         std::mem::take(&mut self.days)
     }
@@ -141,14 +136,5 @@ impl PartialState {
     /// Bytes held on the heap.
     pub fn memory_size(&self) -> usize {
         self.days.values().map(DayState::memory_size).sum()
-    }
-}
-
-impl FoldConfig {
-    pub(crate) fn check_same(&self, other: &Self) -> Result<()> {
-        if self.fingerprint() == other.fingerprint() {
-            return Ok(());
-        }
-        Err(Error::ConfigMismatch { differs: self.told().differs_from(other.told()) })
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! "daysum\0\1" | version u32 | length u32 | header (JSON) | streams … | SHA-256 of everything before
 //!
-//! header   configuration, coverage, counts, and for each day the lengths of its streams, in the order
+//! header   configuration, coverage, purposes, counts, and for each day the lengths of its streams, in the order
 //!          usage, capacity, volumes, mounts, node_labels, namespace_labels
 //! stream   one batch: keys as sorted dictionaries, sums as 24 bytes (192 bits, lowest 2^-80), maxima as doubles
 //! ```
