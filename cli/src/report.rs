@@ -47,6 +47,8 @@ pub(crate) struct Report {
     pub(crate) bytes_written: u64,
     pub(crate) rows_deleted: u64,
     pub(crate) nodes_without_role: u64,
+    /// Label texts that were malformed and stand for no labels (policy.malformed_labels: empty).
+    pub(crate) malformed_labels: u64,
     /// Columns that koku always writes and some file does not have: they read as NULL.
     pub(crate) columns_missing: BTreeSet<&'static str>,
     pub(crate) seconds: Seconds,
@@ -105,6 +107,7 @@ impl Report {
     pub(crate) fn add_counts(&mut self, counts: &RowCounts) -> Result<()> {
         self.rows_in += counts.rows_in;
         self.rows_aggregated += counts.aggregated;
+        self.malformed_labels += counts.malformed_labels;
         for (reason, rows) in [
             ("out_of_range", counts.out_of_range),
             ("other_month", counts.other_month),
@@ -235,6 +238,13 @@ impl fmt::Display for Report {
                 f,
                 "warning: {} node-days have no known role, so their unallocated rows have no namespace",
                 self.nodes_without_role
+            )?;
+        }
+        if self.malformed_labels > 0 {
+            writeln!(
+                f,
+                "warning: {} label texts are malformed and stand for no labels",
+                self.malformed_labels
             )?;
         }
         if !self.columns_missing.is_empty() {

@@ -189,9 +189,10 @@ fn told(counts: &RowCounts) -> Result<String> {
     if !counts.is_conserved() {
         return Err(Error::Internal { reason: format!("rows were lost: {counts:?}") });
     }
-    let RowCounts { rows_in, aggregated, out_of_range, other_month, no_node, anomalous } = counts;
+    let RowCounts { rows_in, aggregated, out_of_range, other_month, no_node, anomalous, malformed_labels } =
+        counts;
     Ok(format!(
         "{rows_in} rows in, {aggregated} aggregated ({out_of_range} out of range, {other_month} of another month, \
-         {no_node} without node, {anomalous} anomalous)"
+         {no_node} without node, {anomalous} anomalous), {malformed_labels} malformed labels"
     ))
 }

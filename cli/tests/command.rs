@@ -16,6 +16,7 @@ use daysum_tests::fixture::{Fixture, LabelRow, PodRow, hour, labels, pod};
 use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{self, SCHEMA, shared};
 use daysum_tests::s3::{BUCKET, S3Server};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// koku's SQL sums doubles in any order, so the last digits of its rows are no law (SPEC 4.1).
@@ -256,6 +257,28 @@ fn finishing_a_state_replaces_the_rows_of_a_day_that_has_none_any_more() {
     );
     let rows = read_parquet(fs::read(&parquet_below(&output)[0]).expect("the day's file").into());
     assert_eq!(rows.num_rows(), 0);
+}
+
+#[test]
+fn malformed_labels_that_stand_for_none_are_counted() {
+    let work = TempDir::new().expect("a directory");
+    let mut fixture = Fixture::base();
+    let with = |labels: &str| PodRow { labels: Some(labels.to_owned()), ..pod() };
+    let nowhere = PodRow { node: None, ..with("{") }; // nobody reads its labels (SPEC 2.5)
+    fixture.set_pods([with("{"), with("{}"), with(r#"{"other": "x"}"#), with("[1]"), nowhere]);
+    fixture.node_labels = vec![labels("n1", "{"), labels("n1", r#"{"app": "y"}"#)];
+    let (input, lookups) = placed(&fixture, work.path());
+    let path = |name: &str| text(&work.path().join(name)).to_owned();
+    fs::write(path("daysum.yaml"), "policy: {malformed_labels: empty}").expect("writable");
+    let asked = ["--lookups", text(&lookups), "--config", &path("daysum.yaml"), "--output"];
+    let run = ["run", text(&input), "--report", &path("report.json")];
+    let said = DAYSUM.ends(0, &[&run[..], &asked, &[&path("out")]].concat());
+    assert!(said.contains("warning: 3 label texts are malformed"), "{said}");
+    let report: Value =
+        serde_json::from_slice(&fs::read(path("report.json")).expect("a report")).expect("JSON");
+    assert_eq!(report["malformed_labels"], 3);
+    let folded = DAYSUM.run(&[&["fold", text(&input)], &asked[..], &[&path("state")]].concat(), &[]);
+    assert!(folded.stdout.contains("3 malformed labels"), "{}{}", folded.stdout, folded.stderr);
 }
 
 #[test]

@@ -93,6 +93,16 @@ impl LabelFilter {
         }
     }
 
+    /// What it does with malformed text.
+    pub fn on_malformed(&self) -> OnMalformed {
+        self.on_malformed
+    }
+
+    /// Whether the text is malformed, whatever is done with it.
+    pub fn is_malformed(&self, text: &str) -> bool {
+        self.flat(text).is_none() && self.values(text).is_err()
+    }
+
     /// Merges canonical label sets; where several have a key, the last one wins (SPEC 2.5, 2.7).
     pub fn merge<const N: usize>(&self, sets: [&str; N]) -> String {
         let mut given = sets.into_iter().filter(|set| *set != "{}");

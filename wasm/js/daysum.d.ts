@@ -119,6 +119,8 @@ export interface Report {
   rowsFannedOut: number;
   rowsOut: number;
   nodesWithoutRole: number;
+  /** Label texts that were malformed and stand for no labels. */
+  malformedLabels: number;
   totalRows: number;
   firstLook: boolean;
   /** The days that were asked for, or that the files hold; null where neither is known, as no file can be read. */

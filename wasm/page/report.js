@@ -46,6 +46,9 @@ function notes(report) {
   const list = Object.entries(REASONS)
     .filter(([reason]) => report.rowsFiltered[reason] > 0)
     .map(([reason, text]) => [`${count(report.rowsFiltered[reason])} rows left out: ${text}`]);
+  if (report.malformedLabels > 0) {
+    list.push([`${count(report.malformedLabels)} label texts are malformed and stand for no labels`]);
+  }
   if (report.nodesWithoutRole > 0) {
     list.push([`${count(report.nodesWithoutRole)} node-days have no known role, so their unallocated rows have no namespace`]);
   }

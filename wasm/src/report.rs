@@ -22,6 +22,8 @@ pub(crate) struct Report {
     rows_out: u64,
     /// Unallocated rows whose node has no known role.
     nodes_without_role: u64,
+    /// Label texts that were malformed and stand for no labels.
+    malformed_labels: u64,
     /// Rows of the row groups that hold wanted days.
     pub(crate) total_rows: u64,
     /// Whether the row limit ended the run before its end.
@@ -133,6 +135,7 @@ impl Report {
         }
         self.rows_in += counts.rows_in;
         self.rows_aggregated += counts.aggregated;
+        self.malformed_labels += counts.malformed_labels;
         self.rows_filtered.extend([
             ("outOfRange", counts.out_of_range),
             ("otherMonth", counts.other_month),

@@ -4,8 +4,9 @@ use super::Context;
 use super::symbols::Memo;
 use crate::error::Result;
 use crate::intern::{Interner, Sym};
+use crate::labels::OnMalformed;
 use crate::schema::{FactKind, LabelsView, TextColumn};
-use crate::state::DayState;
+use crate::state::{DayState, RowCounts};
 
 pub(super) fn fold(
     context: &Context<'_>,
@@ -13,6 +14,7 @@ pub(super) fn fold(
     rows: &[u32],
     state: &mut DayState,
     memo: &mut Memo,
+    counts: &mut RowCounts,
 ) -> Result<()> {
     let (owner, labels) = match context.kind {
         FactKind::NodeLabels => ("node", "node_labels"),
@@ -22,6 +24,7 @@ pub(super) fn fold(
     let owners =
         memo.dictionaries.symbols(context.day, owner, &view.owner, rows, |text, _| Ok(names.intern(text)))?;
     let sets = canonical(context, labels, &view.labels, rows, &owners, names, memo)?;
+    counts.malformed_labels += replaced(context, &view.labels, rows.iter().copied());
     let table = match context.kind {
         FactKind::NodeLabels => &mut state.node_labels,
         _ => &mut state.namespace_labels,
@@ -67,6 +70,17 @@ pub(super) fn canonical(
         sets.iter_mut().filter(|set| set.is_null()).for_each(|set| *set = empty);
     }
     Ok(sets)
+}
+
+/// How many of the rows have a malformed text that stands for no labels. They are looked at once more, where that is
+/// allowed at all: a set does not tell what it was made of.
+pub(super) fn replaced(context: &Context<'_>, column: &TextColumn, rows: impl Iterator<Item = u32>) -> u64 {
+    let filter = context.config.labels();
+    if filter.on_malformed() == OnMalformed::Refuse {
+        return 0;
+    }
+    let malformed = |row: &u32| column.get(*row as usize).is_some_and(|text| filter.is_malformed(text));
+    rows.filter(malformed).count() as u64
 }
 
 /// The canonical set of a row's text.

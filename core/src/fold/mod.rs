@@ -227,14 +227,14 @@ impl ChunkFolder {
                 counts.aggregated += rows.len() as u64;
                 if context.config.storage() {
                     let claims = claims.entry(day).or_default();
-                    storage::fold(&context, view, rows, state, claims, memo)
+                    storage::fold(&context, view, rows, state, claims, memo, counts)
                 } else {
                     Ok(())
                 }
             }
             FactView::Labels(view) => {
                 counts.aggregated += rows.len() as u64;
-                labels::fold(&context, view, rows, state, memo)
+                labels::fold(&context, view, rows, state, memo, counts)
             }
         }
     }

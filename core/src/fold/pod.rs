@@ -1,7 +1,7 @@
 //! Pod rows: usage sums, node capacity per interval, and which pod ran on which node.
 
 use super::Context;
-use super::labels::parse;
+use super::labels::{parse, replaced};
 use super::series::{Ids, Latest, Run, Series};
 use super::symbols::{Labels, Memo};
 use crate::error::{Error, Result};
@@ -42,6 +42,8 @@ pub(super) fn fold(
     }
     // Texts are compared in one pass and numbers added in another: together they would not fit into the caches.
     let runs = find_runs(context, view, rows, &nodes, state, series, memo)?;
+    let on_nodes = rows.iter().zip(&nodes).filter(|(_, node)| is_named(&state.names, **node));
+    counts.malformed_labels += replaced(context, &view.labels, on_nodes.map(|(row, _)| *row));
     let ordinary = Ordinary::of(view);
     for (&row, run) in rows.iter().zip(runs) {
         let (row, run) = (row as usize, series.run(run));

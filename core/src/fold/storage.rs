@@ -1,13 +1,13 @@
 //! Storage rows: what each pod reports of each claim.
 
 use super::Context;
-use super::labels::canonical;
+use super::labels::{canonical, replaced};
 use super::pod::{finite, metric, refuse_number};
 use super::symbols::{Latest, Memo};
 use crate::error::Result;
 use crate::intern::Sym;
 use crate::schema::{ANOMALY, STORAGE_SUMS, StorageView};
-use crate::state::DayState;
+use crate::state::{DayState, RowCounts};
 
 const IDENTITY: [&str; 6] =
     ["namespace", "pod", "persistentvolumeclaim", "persistentvolume", "storageclass", "csi_volume_handle"];
@@ -31,6 +31,7 @@ pub(super) fn fold(
     state: &mut DayState,
     claims: &mut Latest,
     memo: &mut Memo,
+    counts: &mut RowCounts,
 ) -> Result<()> {
     let names = &mut state.names;
     let mut columns: Vec<Vec<Sym>> = Vec::with_capacity(8);
@@ -41,6 +42,7 @@ pub(super) fn fold(
     }
     for ((name, column), owner) in LABELS.into_iter().zip(&view.labels).zip(OWNERS) {
         columns.push(canonical(context, name, column, rows, &columns[owner], names, memo)?);
+        counts.malformed_labels += replaced(context, column, rows.iter().copied());
     }
     let derives = context.kind.derives_daily();
     for (at, &row) in rows.iter().enumerate() {

@@ -134,7 +134,7 @@ impl Accumulator for CapacityMax {
     }
 }
 
-/// What became of the rows: `rows_in` is the sum of all the others.
+/// What became of the rows: `rows_in` is the sum of those that were aggregated and those that were left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowCounts {
     /// Rows that were read, or passed over because the footer said that no day of theirs is wanted.
@@ -150,6 +150,9 @@ pub struct RowCounts {
     pub no_node: u64,
     /// Hourly rows with a metric above 1e18 (SPEC 1.6).
     pub anomalous: u64,
+    /// Label texts of aggregated rows that were malformed and stand for no labels (SPEC 2.2).
+    #[serde(default)]
+    pub malformed_labels: u64,
 }
 
 impl RowCounts {
@@ -162,6 +165,7 @@ impl RowCounts {
         add(&mut self.other_month, other.other_month);
         add(&mut self.no_node, other.no_node);
         add(&mut self.anomalous, other.anomalous);
+        add(&mut self.malformed_labels, other.malformed_labels);
     }
 
     /// Rows that were read and left out, whatever the reason.

@@ -78,8 +78,8 @@ fn case_59_rows_obey_the_range_and_their_partition() {
     for row_group in [1, 4] {
         let bytes = parquet(&rows, "pod_usage", false, &Encoding { row_group, ..Encoding::default() });
         let source = memory(&[InputFile { bytes, ..file.clone() }]);
-        let counted = drive::stream(&source, &ListRequest::default(), &lookups, |_| Ok(()));
-        let counts = block_on(counted).expect("summarised");
+        let everything = ListRequest::default();
+        let counts = block_on(drive::stream(&source, &everything, &lookups, |_| Ok(()))).expect("summarised");
         assert_eq!((counts.aggregated, counts.out_of_range, counts.other_month), (1, 1, 2), "{row_group}");
     }
 }

@@ -122,7 +122,7 @@ export async function uses() {
   ];
   const numbers: number[] = [
     ...[day.rows, day.fannedOut, day.nodesWithoutRole, report.rowsIn, report.rowsAggregated, report.rowsQuarantined],
-    ...[report.rowsFannedOut, report.rowsOut, report.nodesWithoutRole, report.totalRows, report.bytesRead, report.peakMemory],
+    ...[report.rowsFannedOut, report.rowsOut, report.nodesWithoutRole, report.malformedLabels, report.totalRows, report.bytesRead, report.peakMemory],
     ...[filtered.outOfRange, filtered.otherMonth, filtered.noNode, filtered.anomalous, files[0].rows, files[0].rowGroups],
     ...[glance.cpuCapacity, glance.memoryCapacity, ...glance.namespaces.map(({ cpuUsage }) => cpuUsage)],
   ];
