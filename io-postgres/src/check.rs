@@ -164,7 +164,7 @@ impl<'a> Catalog<'a> {
                 "SELECT c.relname::text, c.relkind = 'p', pg_has_role(c.relowner, 'USAGE'), \
                         has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'INSERT'), \
                         has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'), \
-                        a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+                        a.attname::text, replace(pg_catalog.format_type(a.atttypid, a.atttypmod), '\"', ''), \
                         a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = '' \
                  FROM pg_catalog.pg_class c \
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \

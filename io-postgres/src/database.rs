@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use daysum_core::port::WriteScope;
 use daysum_core::{Day, Error, Lookups, Month, Result};
-use tokio_postgres::{IsolationLevel, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::check::{self, Problem};
 use crate::config::PostgresConfig;
@@ -79,15 +79,16 @@ impl Database {
     /// (SPEC 3.3).
     pub async fn lookups(&mut self, source_uuid: &str, month: Month) -> Result<Lookups> {
         let (schema, source) = (self.schema.clone(), source_of(source_uuid)?);
-        let tx = self.reading("read the lookups").await?;
-        lookups::read(&tx, &schema, source, month).await
+        let read = async |tx: &Transaction<'_>| lookups::read(tx, &schema, source, month).await;
+        self.reading("read the lookups", read).await
     }
 
     /// The provider that the database has a report period for; `None` where it does not know the period.
     pub async fn owner_of_report_period(&mut self, id: i32) -> Result<Option<String>> {
         let schema = self.schema.clone();
-        let tx = self.reading("look up the report period").await?;
-        Ok(lookups::owner_of_period(&tx, &schema, id).await?.map(|owner| owner.to_string()))
+        let read = async |tx: &Transaction<'_>| lookups::owner_of_period(tx, &schema, id).await;
+        let owner = self.reading("look up the report period", read).await?;
+        Ok(owner.map(|owner| owner.to_string()))
     }
 
     /// The report period of a provider and month, made where it is missing (SPEC 3.3). For schemas without koku.
@@ -99,27 +100,25 @@ impl Database {
         cluster_alias: &str,
     ) -> Result<i32> {
         let (schema, source) = (self.schema.clone(), source_of(source_uuid)?);
-        let tx = self.writing("create the report period").await?;
-        let id = lookups::ensure_period(&tx, &schema, source, month, cluster_id, cluster_alias).await?;
-        tx.commit().await.map_err(during("create the report period"))?;
-        Ok(id)
+        let ensure = async |tx: &Transaction<'_>| {
+            lookups::ensure_period(tx, &schema, source, month, cluster_id, cluster_alias).await
+        };
+        self.writing("create the report period", ensure).await
     }
 
     /// Brings koku's registry tables up to date (SPEC 3.4, step 4). Doing it twice changes nothing.
     pub async fn upsert_registry(&mut self, registry: &Registry) -> Result<RegistryChanges> {
         let schema = self.schema.clone();
-        let tx = self.writing("update the registry").await?;
-        let changes = registry::upsert(&tx, &schema, registry).await?;
-        tx.commit().await.map_err(during("update the registry"))?;
-        Ok(changes)
+        let upsert = async |tx: &Transaction<'_>| registry::upsert(tx, &schema, registry).await;
+        self.writing("update the registry", upsert).await
     }
 
     /// The stored rows of a day in [`rows::schema`](daysum_core::rows::schema), without those that cost models added,
     /// in no particular order.
     pub async fn read_day(&mut self, scope: &DayScope) -> Result<RecordBatch> {
         let schema = self.schema.clone();
-        let tx = self.reading("read the rows").await?;
-        Ok(read::day(&tx, &schema, scope).await?.to_batch())
+        let read = async |tx: &Transaction<'_>| read::day(tx, &schema, scope).await;
+        Ok(self.reading("read the rows", read).await?.to_batch())
     }
 
     /// What publishing these rows would change, compared as the table stores them: numbers at 15 places,
@@ -131,30 +130,40 @@ impl Database {
         mode: NumericMode,
     ) -> Result<DayDiff> {
         let schema = self.schema.clone();
-        let tx = self.reading("read the rows").await?;
-        let stored = read::day(&tx, &schema, scope).await?;
-        diff::compare(&stored, rows, mode)
+        let read = async |tx: &Transaction<'_>| read::day(tx, &schema, scope).await;
+        diff::compare(&self.reading("read the rows", read).await?, rows, mode)
     }
 
-    /// A transaction that sees one state of the tables.
-    async fn reading(&mut self, operation: &str) -> Result<Transaction<'_>> {
+    /// One exchange in a transaction that sees one state of the tables, tried again as configured.
+    async fn reading<T>(
+        &mut self,
+        operation: &str,
+        exchange: impl AsyncFn(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
         let settings = transaction_settings(&self.session.config.timeouts);
-        let client = self.session.client().await?;
-        let tx = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .map_err(during(operation))?;
-        tx.batch_execute(&settings).await.map_err(during(operation))?;
-        Ok(tx)
+        let ask = async |client: &mut Client| {
+            let begun = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+            let tx = begun.read_only(true).start().await.map_err(during(operation))?;
+            tx.batch_execute(&settings).await.map_err(during(operation))?;
+            exchange(&tx).await
+        };
+        self.session.ask(operation, ask).await
     }
 
-    async fn writing(&mut self, operation: &str) -> Result<Transaction<'_>> {
+    /// The same for one that writes what may be written twice.
+    async fn writing<T>(
+        &mut self,
+        operation: &str,
+        exchange: impl AsyncFn(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
         let settings = transaction_settings(&self.session.config.timeouts);
-        let tx = begin(self.session.client().await?).await.map_err(during(operation))?;
-        tx.batch_execute(&settings).await.map_err(during(operation))?;
-        Ok(tx)
+        let ask = async |client: &mut Client| {
+            let tx = begin(client).await.map_err(during(operation))?;
+            tx.batch_execute(&settings).await.map_err(during(operation))?;
+            let written = exchange(&tx).await?;
+            tx.commit().await.map_err(during(operation))?;
+            Ok(written)
+        };
+        self.session.ask(operation, ask).await
     }
 }

@@ -37,16 +37,21 @@ pub(crate) fn source_of(text: &str) -> Result<Uuid> {
 
 /// Writers of one month share the month's lock and exclude each other by day: days of one month do not wait
 /// for each other, and whoever wants the month for itself can take it.
+///
+/// What a write deletes goes by report period, so sources that were given the same one exclude each other, too: the rows
+/// of another source, on which a day is held back, must not appear between the look for them and the delete.
 pub(crate) async fn lock_day(
     tx: &Transaction<'_>,
     schema: &Schema,
-    Target { source, day, .. }: Target,
+    Target { source, period, day }: Target,
 ) -> Result<(), tokio_postgres::Error> {
     let month: Month = day.month();
     let month = lock_key(&[schema.name(), &source.to_string(), &month.to_string()]);
+    let of_period = lock_key(&[schema.name(), "period", &period.to_string(), &day.to_string()]);
     let day = lock_key(&[schema.name(), &source.to_string(), &day.to_string()]);
     tx.query_one("SELECT pg_advisory_xact_lock_shared($1)", &[&month]).await?;
     tx.query_one("SELECT pg_advisory_xact_lock($1)", &[&day]).await?;
+    tx.query_one("SELECT pg_advisory_xact_lock($1)", &[&of_period]).await?;
     Ok(())
 }
 

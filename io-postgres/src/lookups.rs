@@ -56,11 +56,11 @@ async fn tag_keys(
     );
     for row in tx.query(&sql, &[]).await? {
         // A NULL is no yes.
-        let keys = match row.get(1) {
+        let keys = match row.try_get(1)? {
             Some(true) => &mut lookups.enabled_tag_keys,
             _ => &mut lookups.disabled_tag_keys,
         };
-        keys.push(row.get(0));
+        keys.push(row.try_get(0)?);
     }
     Ok(())
 }
@@ -119,7 +119,10 @@ async fn period(
     );
     let start = format!("{} 00:00:00+00", month.first());
     let found = tx.query_opt(&sql, &[&source, &start]).await?;
-    Ok(found.map(|row| Period { id: row.get(0), cluster_id: row.get(1), cluster_alias: row.get(2) }))
+    let period = |row: Row| {
+        Ok(Period { id: row.try_get(0)?, cluster_id: row.try_get(1)?, cluster_alias: row.try_get(2)? })
+    };
+    found.map(period).transpose()
 }
 
 async fn cluster(
@@ -136,7 +139,7 @@ async fn cluster(
         schema.table(CLUSTERS)
     );
     let found = tx.query_opt(&sql, &[&source]).await.map_err(&during)?;
-    Ok(found.map(|row| (row.get(0), row.get(1))))
+    found.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose().map_err(&during)
 }
 
 async fn is_readable(
@@ -157,7 +160,8 @@ pub(crate) async fn owner_of_period(tx: &Transaction<'_>, schema: &Schema, id: i
         return Ok(None);
     }
     let sql = format!("SELECT provider_id FROM {} WHERE id = $1::int4", schema.table(PERIODS));
-    Ok(tx.query_opt(&sql, &[&id]).await.map_err(&during)?.map(|row| row.get(0)))
+    let owner = tx.query_opt(&sql, &[&id]).await.map_err(&during)?.map(|row| row.try_get(0));
+    Ok(owner.transpose().map_err(&during)?.flatten())
 }
 
 /// Finds the period by provider and month, as koku does, or inserts it.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use daysum_core::port::{Sink, WriteScope};
 use daysum_tests::postgres::{database, shared};
 use tokio_postgres::NoTls;
 
-use super::{SUMMARY, config, eager, rows_of, scope, table};
+use super::{SUMMARY, config, eager, publish, rows_of, scope, sink, table};
 
 /// Two writers and eight, all of one day: one after the other, and the last one's rows are there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -53,6 +55,27 @@ async fn watch(url: String, stop: Arc<AtomicBool>) -> Vec<i64> {
         );
     }
     seen
+}
+
+/// What is deleted goes by report period: the rows of the other source must not appear after the look for them.
+#[tokio::test]
+async fn sources_that_were_given_one_report_period_take_turns() {
+    let (name, day) = (database(), "2025-02-01");
+    let mut impatient = config(&name);
+    impatient.timeouts.lock = Duration::from_millis(500);
+    impatient.retry.retries = 0;
+    let (theirs, ours) = (
+        WriteScope { source_uuid: "00000000-0000-4000-8000-000000000000".to_owned(), ..scope(day, "theirs") },
+        scope(day, "ours"),
+    );
+    let mut other = sink(config(&name));
+    let open = other.begin(&theirs).await.expect("the day is theirs");
+    let error =
+        publish(&mut sink(impatient.clone()), &ours, &rows_of(day, 1, 3)).await.expect_err("it waits");
+    assert!(error.is_retryable(), "{error}");
+    drop(open);
+    drop(other);
+    publish(&mut sink(config(&name)), &ours, &rows_of(day, 1, 3)).await.expect("nobody is in the way");
 }
 
 /// Eight writers of sixteen days in four months that have no partitions yet, and sources that share them.
