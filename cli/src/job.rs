@@ -10,7 +10,7 @@ use daysum::engine::{Options, is_bad_file};
 use daysum::memory::{self, Shares};
 use daysum::spill::SpillFiles;
 use daysum_core::decode::Layouts;
-use daysum_core::drive::{self, KeyFacts, Plan, Schedule, Seen};
+use daysum_core::drive::{self, KeyFacts, Plan, Schedule, Seen, UnreadableObject};
 use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, SpillStore};
 use daysum_core::{Day, FoldConfig, Lookups, Policy, Result};
 use daysum_io_postgres::Cluster;
@@ -211,7 +211,16 @@ impl Job {
         }
         for entry in orphaned {
             let day = entry.scope.day;
-            let removed = if prune { self.output.remove_day(entry).await? } else { None };
+            let removed = if prune { self.output.remove_day(entry).await } else { Ok(None) };
+            let removed = match removed {
+                Ok(rows) => rows,
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%day, %error, "not pruned");
+                    report.days_held.insert(day);
+                    continue;
+                }
+            };
             if let Some(rows) = removed {
                 tracing::info!(%day, rows, "pruned: no object of this published day is there any more");
                 report.days_pruned.insert(day);
@@ -319,8 +328,13 @@ impl Job {
             }
             report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
         }
+        // One that is left out is no word on days that it only could have had rows of.
+        let skips = self.options.skip_unreadable;
+        let counts = |bad: &&UnreadableObject| {
+            !skips || !is_bad_file(&bad.error) || KeyFacts::of(&bad.meta.key).day.is_some()
+        };
         let unreadable: Vec<(Day, Day)> =
-            plan.unreadable.iter().map(|bad| bad.days.unwrap_or((first, last))).collect();
+            plan.unreadable.iter().filter(counts).map(|bad| bad.days.unwrap_or((first, last))).collect();
         if self.options.skip_unreadable {
             plan.unreadable.retain(|bad| !is_bad_file(&bad.error)); // told above; the others hold nothing back
         }

@@ -25,6 +25,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 
+/// Characters of what koku's summary names: a longer one is in no row of it, and too much for a unique index.
+const LONGEST_NAME: usize = 253;
+
 const POD: &[&str] =
     &["interval_start", "namespace", "node", "resource_id", "node_capacity_cpu_cores", "node_role"];
 const NODE_LABELS: &[&str] = &["interval_start", "node", "node_labels"];
@@ -175,17 +178,19 @@ impl Gathered {
         Ok(())
     }
 
-    /// Names with a NUL and capacities that no node has are left out: the days that they are in are held back for them
-    /// where they matter, and the others need the registry.
+    /// Names that no column of a summary holds and capacities that no node has are left out: the days that they are in are
+    /// held back for them where they matter, and the others need the registry.
     fn finish(mut self, cluster: Cluster) -> Registry {
         let holds = |text: &str| !text.contains('\0');
-        let holds_all = |texts: [Option<&str>; 3]| texts.into_iter().flatten().all(holds);
+        let names = |text: &str| holds(text) && text.chars().count() <= LONGEST_NAME;
         self.nodes.retain(|(node, resource), facts| {
-            holds_all([Some(node), resource.as_deref(), facts.role.as_deref()])
+            let role = facts.role.as_deref().is_none_or(holds);
+            names(node) && resource.as_deref().is_none_or(names) && role
         });
-        self.volumes
-            .retain(|(volume, claim, handle)| holds_all([Some(volume), Some(claim), handle.as_deref()]));
-        self.projects.retain(|project| holds(project));
+        self.volumes.retain(|(volume, claim, handle)| {
+            names(volume) && names(claim) && handle.as_deref().is_none_or(holds)
+        });
+        self.projects.retain(|project| names(project));
         let labels = self.labels;
         let nodes = self.nodes.into_iter().filter_map(|((node, resource_id), facts)| {
             let of_node = labels.get(&node)?;

@@ -4,7 +4,10 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use arrow::compute::concat_batches;
-use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
+use daysum_core::port::Sink;
+use daysum_core::rows::RowsFormat;
+use daysum_io_s3::{Missing, ObjectStoreSink, Place};
+use daysum_tests::command::{Bench, Daysum, copy_into, days, parquet_below, text};
 use daysum_tests::golden::{Golden, read_parquet, write_parquet};
 use daysum_tests::postgres::{SCHEMA, shared};
 use parquet::arrow::ArrowSchemaConverter;
@@ -79,6 +82,47 @@ fn a_row_group_without_rows_is_input_of_no_day() {
     assert_eq!(days(&bench.run(0, &to), "days"), BOTH);
     write_group_without_rows(&like, &empty, "another");
     assert_eq!(days(&bench.run(0, &to), "days_unchanged"), BOTH);
+}
+
+/// ADR 0017, where such a file is left out instead of holding days back.
+#[test]
+fn a_file_that_cannot_be_read_and_is_left_out_is_no_word_on_days_without_objects() {
+    let bench = Bench::new(DAYSUM);
+    let (output, settings) = (bench.path("out"), bench.path("daysum.yaml"));
+    fs::write(&settings, "policy: {bad_file: skip-and-report}").expect("writable");
+    let to = ["--output", text(&output), "--config", text(&settings)];
+    assert_eq!(days(&bench.run(0, &to), "days"), BOTH);
+    lose(&bench, BOTH[1]);
+    let of_month = bench.file(&["pod_usage_line_items_daily"]);
+    fs::write(of_month.with_file_name("report.parquet"), "broken").expect("writable");
+    assert_eq!(days(&bench.run(0, &to), "days_orphaned"), BOTH[1..]);
+    // One that is of that day by its name is there, whatever is in it.
+    fs::write(of_month.with_file_name(format!("pod.{}.parquet", BOTH[1])), "broken").expect("writable");
+    assert!(days(&bench.run(0, &to), "days_orphaned").is_empty());
+}
+
+/// A ledger entry is about the file beside which it lies, whatever it says.
+#[tokio::test]
+async fn a_day_that_was_copied_from_another_source_is_removed_where_it_lies() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    assert_eq!(days(&bench.run(0, &["--output", text(&output)]), "days"), BOTH);
+    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+    let copy = "00000000-0000-4000-8000-000000000000";
+    for folder in ["", "_daysum/"] {
+        copy_into(&output.join(format!("{folder}{source}")), &output.join(format!("{folder}{copy}")));
+    }
+    let place = Place::directory(&output, Missing::Refuse).expect("it is there");
+    let mut sink = ObjectStoreSink::new(place, RowsFormat::Parquet);
+    let [first, last] = BOTH.map(|day| day.parse().expect("a day"));
+    let published = sink.published(copy, first, last).await.expect("listed");
+    assert_eq!(published.len(), 2);
+    for entry in &published {
+        assert_eq!((&*entry.scope.source_uuid, &*entry.scope.fingerprint), (copy, ""));
+        assert_eq!(sink.remove_day(entry).await.expect("removed"), Some(entry.rows));
+    }
+    assert!(parquet_below(&output.join(copy)).is_empty());
+    assert_eq!(parquet_below(&output.join(source)).len(), 2);
 }
 
 /// ADR 0005: a bad file never lowers a bill.

@@ -56,7 +56,10 @@ impl LocalSource {
                     self.walk(&path, request, found)?;
                 }
             } else if kind.is_file() {
-                let metadata = entry.metadata().map_err(refuse)?;
+                let metadata = match entry.metadata() {
+                    Err(error) if error.kind() == ErrorKind::NotFound => continue, // removed since it was listed
+                    metadata => metadata.map_err(refuse)?,
+                };
                 found.push(ObjectMeta {
                     key: key.into(),
                     size: metadata.len(),

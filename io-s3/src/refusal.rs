@@ -48,7 +48,8 @@ fn chain(error: &Cause) -> String {
         }
         behind = error.source();
     }
-    discreet(&said)
+    // It quotes keys, and answers of servers: neither may move a cursor or begin a line of a log.
+    discreet(&said).replace(char::is_control, " ")
 }
 
 /// The code in the answer of a server that speaks S3.

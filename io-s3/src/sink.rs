@@ -215,17 +215,22 @@ impl Sink for ObjectStoreSink {
             let with_file = listed.iter().filter_map(|object| {
                 let name = object.location.filename()?.strip_suffix(&suffix)?;
                 let day = name.parse::<Day>().ok().filter(|day| (first..=last).contains(day))?;
-                Some((&object.location, files.get(&self.rows(source_uuid, day))?))
+                Some((&object.location, day, files.get(&self.rows(source_uuid, day))?))
             });
-            let with_file: Vec<(&Path, &ObjectMeta)> = with_file.collect();
+            let with_file: Vec<(&Path, Day, &ObjectMeta)> = with_file.collect();
             let mut found: Vec<Published> = Vec::new();
             for some in with_file.chunks(REQUESTS) {
-                let entries = try_join_all(some.iter().map(|(path, _)| self.entry(path))).await?;
-                let with_entry =
-                    entries.into_iter().zip(some).filter_map(|(entry, (_, file))| Some((entry?, file)));
-                found.extend(with_entry.map(|(mut entry, file)| {
-                    if !entry.is_of(file) {
-                        entry.published.scope.fingerprint.clear();
+                let entries = try_join_all(some.iter().map(|(path, ..)| self.entry(path))).await?;
+                let with_entry = entries.into_iter().zip(some);
+                let with_entry = with_entry.filter_map(|(entry, (_, day, file))| Some((entry?, day, file)));
+                found.extend(with_entry.map(|(mut entry, day, file)| {
+                    let scope = &entry.published.scope;
+                    let is_copied = scope.source_uuid != source_uuid || scope.day != *day;
+                    if is_copied || !entry.is_of(file) {
+                        let scope = &mut entry.published.scope;
+                        scope.fingerprint.clear();
+                        // Whatever it says: it is about the file that lies here.
+                        (scope.source_uuid, scope.day) = (source_uuid.to_owned(), *day);
                     }
                     entry.published
                 }));

@@ -109,7 +109,23 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
         }
     }
     objects.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(dedupe(objects))
+    Ok(dedupe(without_folders(objects)))
+}
+
+/// Some tools keep an empty object for every folder, which listings name like a file: it is none where something lies in
+/// the folder, or where a file of the same name does.
+fn without_folders(objects: Vec<ObjectMeta>) -> Vec<ObjectMeta> {
+    if objects.iter().all(|object| object.size > 0) {
+        return objects;
+    }
+    let is_in = |key: &str, folder: &str| key.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let is_folder = |folder: &ObjectMeta| {
+        let other = |object: &ObjectMeta| {
+            is_in(&object.key, &folder.key) || (object.key == folder.key && object.size > 0)
+        };
+        folder.size == 0 && objects.iter().any(other)
+    };
+    objects.iter().filter(|object| !is_folder(object)).cloned().collect()
 }
 
 /// The plan of everything below `request`. The first object that cannot be read is the error.

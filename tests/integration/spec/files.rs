@@ -84,6 +84,24 @@ fn case_59_rows_obey_the_range_and_their_partition() {
     }
 }
 
+/// A folder can be named like a file, and some tools keep an empty object for it.
+#[test]
+fn a_folder_that_is_named_like_a_file_is_none() {
+    let fixture = Fixture::with_storage();
+    let in_folders = fixture.files().into_iter().flat_map(|file| {
+        let inside = InputFile { key: format!("{}/part-0.parquet", file.key), ..file.clone() };
+        [InputFile { bytes: Bytes::new(), ..file }, inside]
+    });
+    let in_folders: Vec<InputFile> = in_folders.collect();
+    let (_, oracle) = &engines()[0];
+    let expected = oracle.summarise(&fixture.files(), &fixture.lookups).expect("summarised");
+    for (name, engine) in &engines()[1..] {
+        let rows =
+            engine.summarise(&in_folders, &fixture.lookups).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_same(name, &expected, &rows, Precision::Bits);
+    }
+}
+
 /// Two months with everything in them.
 fn two_months() -> Fixture {
     let mut fixture = Fixture::base();
