@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use daysum::config::{Config, OnBad};
+use daysum::config::{Address, Config, OnBad};
 use daysum::counting::Counting;
 use daysum::engine::{Options, is_bad_file};
 use daysum::memory::{self, Shares};
@@ -91,34 +91,29 @@ impl Job {
         }
         let input = config.input().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
         let source = open(input.expose(), config)?;
-        let mut own = None;
-        let output = match (&config.run.output, database) {
-            (Some(_), _) if target.registry => {
+        let (output, own) = match &config.run.output {
+            Some(_) if target.registry => {
                 return Err(wrong(
                     "--registry writes tables of a database: give --database URL and no --output",
                 ));
             }
-            (Some(output), _) => {
-                own = output_within(&input, output)?;
-                let missing = match purpose {
-                    Purpose::Publish => Missing::Make,
-                    Purpose::Look => Missing::Empty,
-                };
-                let place =
-                    Place::open(output.expose(), &config.s3.store(), missing).map_err(as_the("output"))?;
-                Output::files(place, config.run.format.parse()?, config.run.writers)
+            Some(output) => {
+                let own = output_within(&input, output)?;
+                (files_of(config, output, purpose)?, own)
             }
-            (None, Some(database)) => {
+            None => {
+                let database =
+                    database.ok_or_else(|| wrong("no output: give --output DIR or --database URL"))?;
                 let schema = tenant(lookups.schema.as_deref())?;
-                match purpose {
+                let output = match purpose {
                     Purpose::Publish => {
                         ensure_period(&mut lookups, &fold, &database, &schema).await?;
                         Output::database(database, schema, config.run.writers, target.force)
                     }
                     Purpose::Look => Output::comparison(database, schema),
-                }
+                };
+                (output, None)
             }
-            (None, None) => return Err(wrong("no output: give --output DIR or --database URL")),
         };
         let threads = config.run.threads.and_then(NonZeroUsize::new);
         let threads =
@@ -317,17 +312,7 @@ impl Job {
         self.listed.extend(plan.unreadable.iter().map(|bad| (bad.meta.key.clone(), false)));
         report.columns_missing.extend(warn_of_missing_columns(&plan));
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
-        for bad in &plan.unreadable {
-            let days = bad.days.unwrap_or((first, last));
-            tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
-            // Those that are not asked for are no business of this run, nor of the one that finds it gone.
-            let touched = days.0.through(days.1).filter(|day| self.fold.wants(*day));
-            let entry = entry(&bad.error, Some(&bad.meta), touched, &self.lookups, &self.run);
-            if purpose == Purpose::Publish {
-                self.output.quarantine(&entry).await?;
-            }
-            report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
-        }
+        self.note_unreadable(&plan.unreadable, purpose, report).await?;
         // One that is left out is no word on days that it only could have had rows of.
         let skips = self.options.skip_unreadable;
         let counts = |bad: &&UnreadableObject| {
@@ -358,11 +343,7 @@ impl Job {
         let unchanged = self.kept(unchanged, report);
         let days_kept = unchanged.len();
         report.days_unchanged.extend(unchanged);
-        self.options.shares = Shares::of(self.limit, schedule.footer_bytes(), self.output.at_once());
-        if self.options.spill.is_some() {
-            self.options.threads = self.threads.min(self.options.shares.threads());
-            report.threads = self.options.threads.get();
-        }
+        self.share_memory(&schedule, report);
         tracing::info!(
             %first,
             %last,
@@ -373,6 +354,38 @@ impl Job {
             "planned"
         );
         Ok(schedule)
+    }
+
+    /// Tells of objects that cannot be read, and remembers them for those who ask later.
+    async fn note_unreadable(
+        &mut self,
+        unreadable: &[UnreadableObject],
+        purpose: Purpose,
+        report: &mut Report,
+    ) -> Result<()> {
+        for bad in unreadable {
+            let days = bad.days.unwrap_or(self.fold.range());
+            tracing::warn!(day = %days.0, last_day = %days.1, error = %bad.error, "unreadable");
+            // Of a month only the days that are asked for: the run that finds the object gone can answer for no others.
+            let (asked, others): (Vec<Day>, Vec<Day>) =
+                days.0.through(days.1).partition(|day| self.fold.wants(*day));
+            let touched = if asked.is_empty() { others } else { asked };
+            let entry = entry(&bad.error, Some(&bad.meta), touched, &self.lookups, &self.run);
+            if purpose == Purpose::Publish {
+                self.output.quarantine(&entry).await?;
+            }
+            report.quarantined.push(quarantined(&bad.error, Some(&bad.meta), None, Some(days)));
+        }
+        Ok(())
+    }
+
+    /// Divides the memory that the footers leave, and lets as many threads fold as have room beside each other.
+    fn share_memory(&mut self, schedule: &Schedule, report: &mut Report) {
+        self.options.shares = Shares::of(self.limit, schedule.footer_bytes(), self.output.at_once());
+        if self.options.spill.is_some() {
+            self.options.threads = self.threads.min(self.options.shares.threads());
+            report.threads = self.options.threads.get();
+        }
     }
 
     /// Brings the registry up to date, and takes the roles from it that it has now.
@@ -442,6 +455,16 @@ impl Job {
 
 fn between(lookups: &Lookups, (first, last): (Day, Day)) -> Lookups {
     Lookups { start_date: Some(first.to_string()), end_date: Some(last.to_string()), ..lookups.clone() }
+}
+
+/// Files at this address. Who only looks makes no directory.
+fn files_of(config: &Config, output: &Address, purpose: Purpose) -> Result<Output> {
+    let missing = match purpose {
+        Purpose::Publish => Missing::Make,
+        Purpose::Look => Missing::Empty,
+    };
+    let place = Place::open(output.expose(), &config.s3.store(), missing).map_err(as_the("output"))?;
+    Ok(Output::files(place, config.run.format.parse()?, config.run.writers))
 }
 
 /// In-memory mode holds everything: that is what it is for.

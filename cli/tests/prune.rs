@@ -101,6 +101,21 @@ fn a_file_that_cannot_be_read_and_is_left_out_is_no_word_on_days_without_objects
     assert!(days(&bench.run(0, &to), "days_orphaned").is_empty());
 }
 
+#[test]
+fn a_bad_file_that_is_gone_leaves_the_quarantine_though_the_month_goes_on() {
+    let bench = Bench::new(DAYSUM);
+    let output = bench.path("out");
+    let to = ["--output", text(&output), "--start", BOTH[0], "--end", BOTH[1]];
+    let bad = bench.file(&["pod_usage_line_items_daily"]).with_file_name("report.parquet");
+    fs::write(&bad, "broken").expect("writable");
+    assert_eq!(days(&bench.run(3, &to), "days_held"), BOTH);
+    fs::remove_file(&bad).expect("it was there");
+    assert_eq!(days(&bench.run(0, &to), "days"), BOTH);
+    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+    let list = ["quarantine", "list", "--output", text(&output), "--source", &source];
+    assert!(DAYSUM.run(&list, &[]).stdout.starts_with("0 objects"), "{}", DAYSUM.run(&list, &[]).stdout);
+}
+
 /// A ledger entry is about the file beside which it lies, whatever it says.
 #[tokio::test]
 async fn a_day_that_was_copied_from_another_source_is_removed_where_it_lies() {

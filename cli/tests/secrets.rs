@@ -97,7 +97,11 @@ fn no_secret_is_said_or_written() {
     let source = golden_set.lookups.source_uuid.as_str();
     let of_source = ["--database", &login, "--schema", SCHEMA, "--source", source, "--month", "2025-11"];
     for verb in [&["status"][..], &["quarantine", "list"], &["db", "check"], &["db", "init"]] {
-        let asked = if verb[0] == "db" { &of_source[..4] } else { &of_source };
+        let asked = match verb[0] {
+            "db" => &of_source[..4],
+            "quarantine" => &of_source[..6],
+            _ => &of_source[..],
+        };
         scene.ends(verb[0], 0, &[verb, asked].concat(), &settings);
     }
     let ledger = shared().sql(&database, &format!("SELECT * FROM {SCHEMA}.daysum_ledger"));
