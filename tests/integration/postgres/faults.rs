@@ -11,7 +11,7 @@ use daysum_tests::postgres::{SCHEMA, Server, database, shared};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{SUMMARY, config, eager, publish, rows_of, schema, scope, sink, table};
+use super::{SOURCE, SUMMARY, config, day, eager, publish, rows_of, schema, scope, sink, table};
 
 const DAY: &str = "2025-02-01";
 
@@ -125,6 +125,25 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU
             }
         }
     }
+}
+
+/// What is asked before the first day is asked again as days are.
+#[tokio::test]
+async fn a_report_period_is_made_once_whatever_becomes_of_its_commit() {
+    let name = database();
+    let proxy = Proxy::start(shared().port()).await;
+    for (mode, date) in [(CUT_BEFORE, "2025-02-01"), (CUT_AFTER, "2025-03-01")] {
+        let ensure = async || {
+            let mut database = Database::new(proxy.config(&name), schema());
+            database.ensure_report_period(SOURCE, day(date).month(), "c", "alias").await
+        };
+        proxy.mode.store(mode, Ordering::SeqCst);
+        let made = ensure().await.expect("asked again");
+        assert_eq!(proxy.mode.load(Ordering::SeqCst), PASS, "the connection was cut");
+        assert_eq!(ensure().await.expect("found"), made);
+    }
+    let count = "SELECT count(*) FROM org1234567.reporting_ocpusagereportperiod";
+    assert_eq!(shared().sql(&name, count), "2");
 }
 
 /// The commit happened and its answer was lost: the ledger says so, and nothing is written twice.
