@@ -279,7 +279,13 @@ impl Job {
 
     async fn list(&self, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
         let mut listed = drive::list(&*self.source, &ListRequest::default(), lookups).await?;
-        listed.retain(|object| self.own.as_ref().is_none_or(|own| !object.key.starts_with(own)));
+        let Some(own) = &self.own else { return Ok(listed) };
+        let below = listed.len();
+        listed.retain(|object| !object.key.starts_with(own));
+        if below > 0 && listed.is_empty() {
+            let output = own.as_str();
+            tracing::warn!(output, "every object of the input lies in the output, whose files are not read");
+        }
         Ok(listed)
     }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use daysum_core::NodeRole;
-use daysum_tests::command::{Bench, Daysum, days, parquet_below, text};
+use daysum_tests::command::{Bench, Daysum, copy_into, days, parquet_below, text};
 use daysum_tests::golden::{Golden, read_parquet, write_parquet};
 use parquet::file::properties::EnabledStatistics;
+use tempfile::TempDir;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
 const BOTH: [&str; 2] = ["2025-11-01", "2025-11-02"];
@@ -208,6 +209,20 @@ fn an_output_in_the_input_is_not_read() {
         let run = ["run", same.0, "--lookups", lookups, "--output", same.1];
         assert!(DAYSUM.ends(2, &run).contains("is the input"), "{same:?}");
     }
+}
+
+#[test]
+fn an_output_around_the_whole_input_is_told() {
+    let bench = Bench::new(DAYSUM);
+    let around = TempDir::new().expect("a directory");
+    let output = around.path().join("data");
+    copy_into(&bench.path("input"), &output);
+    let run = ["run", text(around.path()), "--lookups", text(&bench.lookups), "--output", text(&output)];
+    let said = DAYSUM.ends(4, &run);
+    assert!(
+        said.contains("every object of the input lies in the output") && said.contains("data/"),
+        "{said}"
+    );
 }
 
 #[test]
