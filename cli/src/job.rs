@@ -77,14 +77,13 @@ impl Job {
         target: &TargetArgs,
         purpose: Purpose,
     ) -> Result<Self> {
-        // Somebody else's DATABASE_URL is none of a run's that needs no database.
-        let needs_none = config.run.output.is_some() && config.run.lookups.is_some();
-        let database = if needs_none { None } else { config.postgresql.connection()? };
+        // Somebody else's DATABASE_URL is none of a run's into files.
+        let database = if config.run.output.is_some() { None } else { config.postgresql.connection()? };
         let mut lookups = lookups_of(config, &reading.selection).await?;
         let fold = FoldConfig::new(&lookups, config.policy.fold)?;
         require_source(&lookups)?;
         let (first, last) = fold.range();
-        if first.month() != last.month() && config.run.output.is_none() && database.is_some() {
+        if first.month() != last.month() && database.is_some() {
             return Err(wrong(
                 "rows of a database belong to a report period, which is one month: give --month, or a range within a month",
             ));

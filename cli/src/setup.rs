@@ -1,14 +1,14 @@
 //! What commands need before they can start: lookups, an input, a tenant, a runtime.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use daysum::config::{Address, Config};
 use daysum_core::drive::Plan;
 use daysum_core::port::Source;
 use daysum_core::{Error, FoldConfig, Lookups, Result};
-use daysum_io_postgres::{Database, Schema};
+use daysum_io_postgres::{Database, PostgresConfig, Schema};
 use daysum_io_s3::{LocalSource, Missing, ObjectStoreSource, Place};
 use tokio::runtime::Runtime;
 use url::Url;
@@ -18,34 +18,12 @@ use crate::args::Selection;
 /// The lookups file, or what the database answers, or nothing: then flags and settings must say it all. A database that is
 /// not needed is not looked at: somebody else's DATABASE_URL does no harm.
 pub(crate) async fn lookups_of(config: &Config, selection: &Selection) -> Result<Lookups> {
-    let database = match &config.run.lookups {
-        None => config.postgresql.connection()?,
-        Some(_) => None,
-    };
-    let mut lookups = match (&config.run.lookups, database) {
-        (Some(path), _) => {
-            let json = std::fs::read(path)
-                .map_err(|error| wrong(&format!("cannot read the lookups {}: {error}", path.display())))?;
-            Lookups::from_json(&json).map_err(|error| match error {
-                Error::Config { reason } => wrong(&format!("{}: {reason}", path.display())),
-                other => other,
-            })?
-        }
-        (None, Some(database)) => {
-            let mut asked = Lookups::default();
-            config.complete(&mut asked);
-            let schema = tenant(asked.schema.as_deref())?;
-            require_source(&asked)?;
-            let (first, last) = asked.range()?;
-            if first.month() != last.month() {
-                return Err(wrong("a report period is one month: give --month, or a range within a month"));
-            }
-            let mut answered =
-                Database::new(database, schema).lookups(&asked.source_uuid, first.month()).await?;
-            answered.schema = asked.schema;
-            answered
-        }
-        (None, None) => Lookups::default(),
+    let mut lookups = match &config.run.lookups {
+        Some(path) => read_lookups(path)?,
+        None => match config.postgresql.connection()? {
+            Some(database) => answered_by(database, config).await?,
+            None => Lookups::default(),
+        },
     };
     config.complete(&mut lookups);
     selection.complete(&mut lookups);
@@ -55,6 +33,29 @@ pub(crate) async fn lookups_of(config: &Config, selection: &Selection) -> Result
         tracing::warn!("lookups: {key:?} is not known and has no effect");
     }
     Ok(lookups)
+}
+
+fn read_lookups(path: &Path) -> Result<Lookups> {
+    let json = std::fs::read(path)
+        .map_err(|error| wrong(&format!("cannot read the lookups {}: {error}", path.display())))?;
+    Lookups::from_json(&json).map_err(|error| match error {
+        Error::Config { reason } => wrong(&format!("{}: {reason}", path.display())),
+        other => other,
+    })
+}
+
+/// What koku's tables say of the source and the month of the settings.
+async fn answered_by(database: PostgresConfig, config: &Config) -> Result<Lookups> {
+    let mut asked = Lookups::default();
+    config.complete(&mut asked);
+    let schema = tenant(asked.schema.as_deref())?;
+    require_source(&asked)?;
+    let (first, last) = asked.range()?;
+    if first.month() != last.month() {
+        return Err(wrong("a report period is one month: give --month, or a range within a month"));
+    }
+    let answered = Database::new(database, schema).lookups(&asked.source_uuid, first.month()).await?;
+    Ok(Lookups { schema: asked.schema, ..answered })
 }
 
 /// Rows belong to a source.
@@ -69,7 +70,7 @@ pub(crate) fn require_source(lookups: &Lookups) -> Result<()> {
 pub(crate) async fn ensure_period(
     lookups: &mut Lookups,
     fold: &FoldConfig,
-    database: &daysum_io_postgres::PostgresConfig,
+    database: &PostgresConfig,
     schema: &Schema,
 ) -> Result<()> {
     let mut database = Database::new(database.clone(), schema.clone());

@@ -186,9 +186,7 @@ fn write(path: &Path, state: &PartialState) -> Result<String> {
 
 /// What became of the rows, which must be all of them.
 fn told(counts: &RowCounts) -> Result<String> {
-    if !counts.is_conserved() {
-        return Err(Error::Internal { reason: format!("rows were lost: {counts:?}") });
-    }
+    counts.check()?;
     let RowCounts { rows_in, aggregated, out_of_range, other_month, no_node, anomalous, malformed_labels } =
         counts;
     Ok(format!(

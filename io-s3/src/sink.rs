@@ -292,23 +292,19 @@ impl Write<'_> {
                 self.upload.insert(self.sink.place.store.put_multipart(path).await?)
             }
         };
-        match upload.put_part(part.into()).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(give_up(upload.as_mut(), error).await),
+        let sent = upload.put_part(part.into()).await;
+        if sent.is_err() {
+            abandon(Some(upload)).await;
         }
+        sent
     }
 }
 
-/// Parts of an upload that is never completed are in no listing, and are paid for.
-async fn give_up(upload: &mut dyn MultipartUpload, error: object_store::Error) -> object_store::Error {
-    let _ = upload.abort().await; // what it was given up for says more
-    error
-}
-
-/// Gives up an upload, if one was begun: it is not needed, or an error that says more is on its way.
-async fn abandon(upload: &mut Option<Box<dyn MultipartUpload>>) {
-    if let Some(mut upload) = upload.take() {
-        let _ = upload.abort().await;
+/// Gives up an upload, if one was begun: parts of one that is never completed are in no listing, and are paid for. It stays
+/// where it is, so that nothing can be added to it, or begun anew without what it had.
+async fn abandon(upload: Option<&mut Box<dyn MultipartUpload>>) {
+    if let Some(upload) = upload {
+        let _ = upload.abort().await; // what it was given up for says more
     }
 }
 
@@ -316,7 +312,7 @@ impl SinkWrite for Write<'_> {
     fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             if let Err(error) = self.encoder.write(rows) {
-                abandon(&mut self.upload).await;
+                abandon(self.upload.as_mut()).await;
                 return Err(error);
             }
             if self.encoder.get_mut().len() < PART_BYTES {
@@ -339,7 +335,7 @@ impl SinkWrite for Write<'_> {
             let (content, old) = match (encoder.finish(), sink.entry(&ledger).await) {
                 (Ok(content), Ok(old)) => (content, old),
                 (Err(error), _) | (_, Err(error)) => {
-                    abandon(&mut upload).await;
+                    abandon(upload.as_mut()).await;
                     return Err(error);
                 }
             };
@@ -363,7 +359,7 @@ impl SinkWrite for Write<'_> {
             let rows_deleted = old.map(|old| if unchanged { 0 } else { old.published.rows });
             let etag = match kept {
                 Some(etag) => {
-                    abandon(&mut upload).await;
+                    abandon(upload.as_mut()).await;
                     etag
                 }
                 None => put(store, &path, staged.as_ref(), upload, content)
@@ -393,7 +389,10 @@ async fn put(
             };
             match sent {
                 Ok(put) => put,
-                Err(error) => return Err(give_up(upload.as_mut(), error).await),
+                Err(error) => {
+                    abandon(Some(&mut upload)).await;
+                    return Err(error);
+                }
             }
         }
     };

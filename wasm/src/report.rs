@@ -129,10 +129,7 @@ impl Report {
     }
 
     pub(crate) fn count(&mut self, counts: &RowCounts) -> Result<(), Told> {
-        if !counts.is_conserved() {
-            let message = format!("rows were lost: {counts:?}; this is a defect of daysum, please report it");
-            return Err(Told::new("internal", message));
-        }
+        counts.check()?;
         self.rows_in += counts.rows_in;
         self.rows_aggregated += counts.aggregated;
         self.malformed_labels += counts.malformed_labels;

@@ -90,9 +90,7 @@ pub async fn stream(
         }
     }
     let counts = *schedule.counts();
-    if !counts.is_conserved() {
-        return Err(Error::Internal { reason: format!("rows were lost: {counts:?}") });
-    }
+    counts.check()?;
     Ok(counts)
 }
 
@@ -113,19 +111,17 @@ pub async fn list(source: &dyn Source, request: &ListRequest, lookups: &Lookups)
 }
 
 /// Some tools keep an empty object for every folder, which listings name like a file: it is none where something lies in
-/// the folder, or where a file of the same name does.
+/// the folder, or where a file of the same name does. Objects come by key.
 fn without_folders(objects: Vec<ObjectMeta>) -> Vec<ObjectMeta> {
-    if objects.iter().all(|object| object.size > 0) {
-        return objects;
-    }
-    let is_in = |key: &str, folder: &str| key.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let from = |key: &str| &objects[objects.partition_point(|object| *object.key < *key)..];
     let is_folder = |folder: &ObjectMeta| {
-        let other = |object: &ObjectMeta| {
-            is_in(&object.key, &folder.key) || (object.key == folder.key && object.size > 0)
-        };
-        folder.size == 0 && objects.iter().any(other)
+        let inside = format!("{}/", folder.key);
+        let mut same_name = from(&folder.key).iter().take_while(|object| object.key == folder.key);
+        from(&inside).first().is_some_and(|object| object.key.starts_with(&inside))
+            || same_name.any(|object| object.size > 0)
     };
-    objects.iter().filter(|object| !is_folder(object)).cloned().collect()
+    let files = objects.iter().filter(|object| object.size > 0 || !is_folder(object));
+    files.cloned().collect()
 }
 
 /// The plan of everything below `request`. The first object that cannot be read is the error.
@@ -220,5 +216,29 @@ pub async fn fold_in_windows(
             ChunkStep::Batch(batch) => chunk.push(&batch)?,
             ChunkStep::Done => return Ok(chunk.end()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_object_is_a_folder_where_something_lies_in_it_or_has_its_name() {
+        let objects = |of: &[(&str, u64)]| -> Vec<ObjectMeta> {
+            let object =
+                |&(key, size): &(&str, u64)| ObjectMeta { key: key.into(), size, ..Default::default() };
+            of.iter().map(object).collect()
+        };
+        let listed = [
+            ("a.parquet", 0),
+            ("a.parquet", 9),
+            ("b.parquet", 0),
+            ("b.parquet-1", 1),
+            ("b.parquet/1", 0),
+            ("c.parquet", 0), // a file that is empty, and has to be told
+        ];
+        let files = objects(&[listed[1], listed[3], listed[4], listed[5]]);
+        assert_eq!(without_folders(objects(&listed)), files);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::table::{Accumulator, Remap};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exact::{ExactSum, MaxOf};
 use crate::intern::Sym;
 
@@ -177,6 +177,14 @@ impl RowCounts {
     pub fn filtered(&self) -> u64 {
         let reasons = [self.other_month, self.no_node, self.anomalous];
         reasons.iter().fold(self.out_of_range, |rows, more| rows.saturating_add(*more))
+    }
+
+    /// Refuses counts that break the conservation law, by which nothing but a defect can.
+    pub fn check(&self) -> Result<()> {
+        if self.is_conserved() {
+            return Ok(());
+        }
+        Err(Error::Internal { reason: format!("rows were lost: {self:?}") })
     }
 
     /// The conservation law: every row that was read is aggregated or left out.
