@@ -104,7 +104,7 @@ pub(crate) fn status(common: &Common, args: &StatusArgs) -> Result<String> {
     let (mut output, mut lookups) = args.asked.open(common, args.days.settings())?;
     args.days.complete(&mut lookups);
     let (first, last) = lookups.range()?;
-    let days = runtime()?.block_on(output.published(&lookups.source_uuid, first, last))?;
+    let days = runtime()?.block_on(output.ledger.published(&lookups.source_uuid, first, last))?;
     let lines = days.iter().map(|day| {
         let scope = &day.scope;
         format!("{}  {:>9} rows  {:>4} objects  run {}", scope.day, day.rows, scope.inputs.len(), scope.run)
@@ -136,7 +136,7 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
         if let QuarantineCommand::Retry { object, .. } = command {
             entries.retain(|entry| object.as_ref().is_none_or(|object| entry.object == *object));
             let days: Vec<Day> = entries.iter().flat_map(|entry| entry.days.iter().copied()).collect();
-            let again = output.reread(&source, &days).await?;
+            let again = output.ledger.reread(&source, &days).await?;
             return Ok(format!(
                 "{} objects: the next run tries them, and reads {again} published days again",
                 entries.len()

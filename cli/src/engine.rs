@@ -331,7 +331,7 @@ impl Drop for StopOnPanic<'_> {
 }
 
 /// A worker that panics ends the run; what it left behind a lock is not used.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

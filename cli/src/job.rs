@@ -119,7 +119,7 @@ impl Job {
             threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let limit = memory::fitted(config.run.memory_limit.unwrap_or(256 << 20));
         memory::keep_within(limit);
-        let shares = Shares::of(limit, 0, output.at_once());
+        let shares = Shares::of(limit, 0, output.at_once);
         Ok(Self {
             source: Arc::new(Counting::new(source)),
             policy: Policy::new(&lookups, config.policy.finalise)?,
@@ -205,7 +205,7 @@ impl Job {
         }
         for entry in orphaned {
             let day = entry.scope.day;
-            let removed = if prune { self.output.remove_day(entry).await } else { Ok(None) };
+            let removed = if prune { self.output.ledger.remove_day(entry).await } else { Ok(None) };
             let removed = match removed {
                 Ok(rows) => rows,
                 Err(error) if error.is_retryable() => return Err(error),
@@ -294,7 +294,7 @@ impl Job {
         self.seen = None;
         let objects = self.list(&self.lookups).await?;
         let (first, last) = self.fold.range();
-        let published = self.output.published(&self.lookups.source_uuid, first, last).await?;
+        let published = self.output.ledger.published(&self.lookups.source_uuid, first, last).await?;
         self.listed = objects.iter().map(|object| (object.key.clone(), false)).collect();
         self.published = published.iter().map(|day| (day.scope.day, day.scope.run.clone())).collect();
         self.filled = published.iter().filter(|day| day.rows > 0).map(|day| day.scope.day).collect();
@@ -312,7 +312,8 @@ impl Job {
             self.write_registry(&plan).await?;
             seen = self.sees(&objects);
         }
-        self.seen = Some(seen);
+        // Who only looks has read no rows to remember.
+        self.seen = (purpose == Purpose::Publish).then_some(seen);
         self.listed.values_mut().for_each(|readable| *readable = true);
         self.listed.extend(plan.unreadable.iter().map(|bad| (bad.meta.key.clone(), false)));
         report.columns_missing.extend(warn_of_missing_columns(&plan));
@@ -386,7 +387,7 @@ impl Job {
 
     /// Divides the memory that the footers leave, and lets as many threads fold as have room beside each other.
     fn share_memory(&mut self, schedule: &Schedule, report: &mut Report) {
-        self.options.shares = Shares::of(self.limit, schedule.footer_bytes(), self.output.at_once());
+        self.options.shares = Shares::of(self.limit, schedule.footer_bytes(), self.output.at_once);
         if self.options.spill.is_some() {
             self.options.threads = self.threads.min(self.options.shares.threads());
             report.threads = self.options.threads.get();

@@ -173,7 +173,9 @@ impl Job {
                 seen.add_empty_day(*day);
             }
         }
-        if let Err(error) = self.output.remember(&self.lookups.source_uuid, first, last, &seen).await {
+        if let Err(error) =
+            self.output.ledger.remember(&self.lookups.source_uuid, first, last, &seen.encode()).await
+        {
             tracing::warn!(%error, "the next run will read all footers again");
         }
     }
@@ -198,11 +200,9 @@ impl Desk<'_> {
         match outcome {
             Ok(receipt) => {
                 let (rows, rewritten) = (receipt.rows, !receipt.unchanged);
-                match self.output {
-                    Output::Comparison { .. } => {
-                        tracing::info!(day = %day.day, rows, differs = rewritten, "compared");
-                    }
-                    _ => tracing::info!(day = %day.day, rows, rewritten, "published"),
+                match self.output.differences() {
+                    Some(_) => tracing::info!(day = %day.day, rows, differs = rewritten, "compared"),
+                    None => tracing::info!(day = %day.day, rows, rewritten, "published"),
                 }
                 self.report.add_day(day, &receipt);
                 Ok(())

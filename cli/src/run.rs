@@ -10,7 +10,6 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::PoisonError;
 use std::time::Instant;
 
 use clap::Args;
@@ -23,7 +22,6 @@ use crate::args::{Common, Selection, Settings};
 use crate::job::{Job, Purpose};
 use crate::logging;
 use crate::metrics::Metrics;
-use crate::output::Output;
 use crate::report::{Report, cpu_seconds, failure_code, peak_rss_bytes};
 use crate::setup::{runtime, wrong};
 
@@ -195,10 +193,7 @@ pub(crate) fn compare(common: &Common, reading: &ReadArgs, show_rows: bool) -> R
     let mut job = runtime.block_on(Job::prepare(&config, reading, &every_day, Purpose::Look))?;
     let mut report = job.report(&config);
     job.carry_out(Purpose::Look, &runtime, &mut report, &|_| {})?;
-    let Output::Comparison { differences, .. } = &job.output else {
-        return Err(wrong("diff and verify compare with a database"));
-    };
-    let differences = differences.lock().unwrap_or_else(PoisonError::into_inner);
+    let differences = job.output.differences().expect("who looks at a database compares");
     let told = |(day, diff): (&Day, &DayDiff)| {
         let DayDiff { unchanged, added, removed, changed, .. } = diff;
         if show_rows {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use arrow::compute::concat_batches;
-use daysum_core::port::Sink;
+use daysum_core::port::{Ledger, Sink};
 use daysum_core::rows::RowsFormat;
 use daysum_io_s3::{Missing, ObjectStoreSink, Place};
 use daysum_tests::command::{Bench, Daysum, copy_into, days, parquet_below, text};

@@ -12,6 +12,9 @@ use crate::ident::{Schema, quote};
 use crate::ledger::EPOCH_SQL;
 use crate::tables::{PARTITIONS, SUMMARY, table_exists};
 
+/// Milliseconds that readers may have to wait because a partition is made.
+const READERS_WAIT: u32 = 3000;
+
 /// The partition's name, as koku forms it.
 pub(crate) fn name(month: Month) -> String {
     format!("{SUMMARY}_{:04}_{:02}", month.year, month.month)
@@ -120,8 +123,11 @@ async fn attach(
             .await?
             .get(0);
         let range = format!("usage_start >= date '{from}' AND usage_start < date '{to}'");
+        // Whoever reads the default partition waits behind a lock that waits: it is asked for briefly, and again later.
         tx.batch_execute(&format!(
-            "LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE; \
+            "SELECT set_config('lock_timeout', least(nullif(setting, '0')::int4, {READERS_WAIT})::text, true) \
+             FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'; \
+             LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE; \
              INSERT INTO {child} ({columns}) SELECT {columns} FROM {default} WHERE {range}; \
              DELETE FROM {default} WHERE {range}"
         ))

@@ -12,7 +12,7 @@
 //! day's lock again on a new connection, which waits out the old one, and believes the ledger.
 
 use arrow::array::RecordBatch;
-use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
+use daysum_core::port::{Ledger, Published, Receipt, Sink, SinkWrite, WriteScope};
 use daysum_core::{BoxFuture, Day, Result};
 use tokio_postgres::Client;
 use tracing::info;
@@ -83,59 +83,6 @@ impl PostgresSink {
         loop {
             match self.publish_once(scope, rows()?).await {
                 Ok(receipt) => return Ok(receipt),
-                Err(error) => {
-                    self.session.settle().await;
-                    retry_after(error, &mut delays).await?;
-                }
-            }
-        }
-    }
-
-    /// What [`remember`](Self::remember) was last given for these days.
-    pub async fn remembered(&mut self, source_uuid: &str, first: Day, last: Day) -> Result<Option<String>> {
-        let source = source_of(source_uuid)?;
-        let schema = &self.schema;
-        let read = async |client: &mut Client| match seen::exists(client, schema).await? {
-            true => seen::get(client, schema, source, first, last).await,
-            false => Ok(None),
-        };
-        self.session.ask("read what the last run saw", read).await
-    }
-
-    /// Keeps what a complete run of these days saw. The table is made when it is first needed.
-    pub async fn remember(&mut self, source_uuid: &str, first: Day, last: Day, seen: &str) -> Result<()> {
-        let (source, timeouts) = (source_of(source_uuid)?, self.session.config.timeouts.clone());
-        let schema = &self.schema;
-        let write = async |client: &mut Client| {
-            if !seen::exists(client, schema).await? {
-                let operation = "create the table of what runs saw";
-                make_table(client, schema, &timeouts, operation, &seen::create(schema)).await?;
-            }
-            seen::put(client, schema, source, first, last, seen).await
-        };
-        self.session.ask("remember what this run saw", write).await
-    }
-
-    /// Makes the next run read these days again, whatever their inputs: what stays published is still known by its
-    /// digest, so that rows that come out the same are not written. Says how many days were published.
-    pub async fn reread(&mut self, source_uuid: &str, days: &[Day]) -> Result<u64> {
-        let source = source_of(source_uuid)?;
-        let schema = &self.schema;
-        let mark = async |client: &mut Client| match ledger::exists(client, schema).await? {
-            true => ledger::unmatch(client, schema, source, days).await,
-            false => Ok(0),
-        };
-        self.session.ask("mark the days for reading", mark).await
-    }
-
-    /// Takes a published day back: its rows go (SPEC 2.12), and its ledger row with them. Says how many rows went;
-    /// `None`, and nothing has happened, where the day was published again since `entry` was read.
-    pub async fn remove_day(&mut self, entry: &Published) -> Result<Option<u64>> {
-        let target = Target::of(&entry.scope)?;
-        let mut delays = self.session.config.retry.delays();
-        loop {
-            match self.remove_once(entry, target).await {
-                Ok(removed) => return Ok(removed),
                 Err(error) => {
                     self.session.settle().await;
                     retry_after(error, &mut delays).await?;
@@ -257,6 +204,75 @@ impl Sink for PostgresSink {
                 retry_after(error, &mut delays).await?;
             }
             Ok(Box::new(self.open(scope, target).await?) as Box<dyn SinkWrite + 'a>)
+        })
+    }
+}
+
+impl Ledger for PostgresSink {
+    fn remembered<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move {
+            let (source, schema) = (source_of(source_uuid)?, &self.schema);
+            let read = async |client: &mut Client| match seen::exists(client, schema).await? {
+                true => seen::get(client, schema, source, first, last).await,
+                false => Ok(None),
+            };
+            self.session.ask("read what the last run saw", read).await
+        })
+    }
+
+    /// The table is made when it is first needed.
+    fn remember<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+        seen: &'a str,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let (source, timeouts) = (source_of(source_uuid)?, self.session.config.timeouts.clone());
+            let schema = &self.schema;
+            let write = async |client: &mut Client| {
+                if !seen::exists(client, schema).await? {
+                    let operation = "create the table of what runs saw";
+                    make_table(client, schema, &timeouts, operation, &seen::create(schema)).await?;
+                }
+                seen::put(client, schema, source, first, last, seen).await
+            };
+            self.session.ask("remember what this run saw", write).await
+        })
+    }
+
+    /// What stays published is still known by its digest, so that rows that come out the same are not written.
+    fn reread<'a>(&'a mut self, source_uuid: &'a str, days: &'a [Day]) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            let (source, schema) = (source_of(source_uuid)?, &self.schema);
+            let mark = async |client: &mut Client| match ledger::exists(client, schema).await? {
+                true => ledger::unmatch(client, schema, source, days).await,
+                false => Ok(0),
+            };
+            self.session.ask("mark the days for reading", mark).await
+        })
+    }
+
+    /// Of its rows those go that a write would replace (SPEC 2.12).
+    fn remove_day<'a>(&'a mut self, entry: &'a Published) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            let target = Target::of(&entry.scope)?;
+            let mut delays = self.session.config.retry.delays();
+            loop {
+                match self.remove_once(entry, target).await {
+                    Ok(removed) => return Ok(removed),
+                    Err(error) => {
+                        self.session.settle().await;
+                        retry_after(error, &mut delays).await?;
+                    }
+                }
+            }
         })
     }
 }

@@ -10,7 +10,10 @@ use crate::discreet::discreet;
 /// An error of a port, `operation` and key in front. Whether another run could succeed where this one did not: a
 /// server that is away comes back, and credentials are renewed; an object that is forbidden stays so.
 pub(crate) fn refuse(port: &'static str, operation: String, error: &Cause) -> Error {
-    let said = chain(error);
+    let mut said = chain(error);
+    if matches!(error, Cause::InvalidPath { .. }) {
+        said += "; rename or remove that object, whose key the client cannot name";
+    }
     let (reason, of_the_run) = match s3_code(&said) {
         Some("SignatureDoesNotMatch") => {
             ("the secret key is not that of the access key (SignatureDoesNotMatch); check both", true)
@@ -61,6 +64,7 @@ fn s3_code(said: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use object_store::path::Path;
 
     #[test]
     fn a_refusal_says_its_cause_and_ends_the_run_where_all_others_would_follow() {
@@ -74,6 +78,7 @@ mod tests {
             (generic("status code: 403 Forbidden"), "permission denied (403)", false),
             (generic("404: <Code>NoSuchBucket</Code>"), "no such bucket", true),
             (generic("http://u:p@h/ is away"), "http://h/ is away", true),
+            (Path::parse("a//b").expect_err("an empty part").into(), "rename or remove that object", false),
         ] {
             let refused = refuse("source", "read k".to_owned(), &error);
             assert!(refused.to_string().contains(shown), "{refused}");

@@ -19,7 +19,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use aws_lc_rs::digest::{Context, Digest, SHA256};
 use bytes::Bytes;
-use daysum_core::port::{Published, Receipt, Sink, SinkWrite, WriteScope};
+use daysum_core::port::{Ledger, Published, Receipt, Sink, SinkWrite, WriteScope};
 use daysum_core::rows::{RowsEncoder, RowsFormat};
 use daysum_core::{BoxFuture, Day, Error, Result};
 use futures::future::try_join_all;
@@ -86,49 +86,6 @@ impl ObjectStoreSink {
         self.ledger(source_uuid).join(format!("{first}_{last}.{}.seen.json", self.format))
     }
 
-    /// What [`remember`](Self::remember) was last given for these days.
-    pub async fn remembered(&self, source_uuid: &str, first: Day, last: Day) -> Result<Option<String>> {
-        check(source_uuid)?;
-        let kept = self.get(&self.seen(source_uuid, first, last)).await?;
-        Ok(kept.and_then(|bytes| String::from_utf8(bytes.into()).ok()))
-    }
-
-    /// Makes the next run read these days again, in any format and whatever their inputs: rows that come out the same are
-    /// not written. Says how many days were published.
-    pub async fn reread(&self, source_uuid: &str, days: &[Day]) -> Result<u64> {
-        check(source_uuid)?;
-        let mut marked = BTreeSet::new();
-        for day in days {
-            for format in RowsFormat::ALL {
-                let path = Self { format, ..self.clone() }.entry_of(source_uuid, *day);
-                let Some(mut entry) = self.entry(&path).await? else { continue };
-                entry.published.scope.fingerprint.clear(); // that of no configuration
-                self.put_entry(&path, &entry).await?;
-                marked.insert(*day);
-            }
-        }
-        Ok(marked.len() as u64)
-    }
-
-    /// Takes a published day back: its file goes, then its ledger entry. Says how many rows went; `None`, and nothing
-    /// has happened, where the day was published again since `entry` was read.
-    pub async fn remove_day(&self, entry: &Published) -> Result<Option<u64>> {
-        let (source_uuid, day) = (&entry.scope.source_uuid, entry.scope.day);
-        check(source_uuid)?;
-        let ledger = self.entry_of(source_uuid, day);
-        let of_write = |entry: &Published| (entry.scope.run.clone(), entry.digest.clone());
-        if self.entry(&ledger).await?.is_some_and(|now| of_write(&now.published) != of_write(entry)) {
-            return Ok(None);
-        }
-        for path in [self.rows(source_uuid, day), ledger] {
-            match self.place.store.delete(&path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(refuse("remove", &path, error)),
-            }
-        }
-        Ok(Some(entry.rows))
-    }
-
     /// Where the rows of a day lie until they are whole, if this is a directory: who reads all files of a directory would
     /// read half a day otherwise, and that of a killed run ever after. What killed runs have left here is removed.
     fn staged(&self, scope: &WriteScope) -> Option<Path> {
@@ -142,14 +99,6 @@ impl ObjectStoreSink {
             }
         }
         Some(folder.join(format!("{}-{}.{}", scope.run.0, scope.day, self.format)))
-    }
-
-    /// Keeps what a complete run of these days saw.
-    pub async fn remember(&self, source_uuid: &str, first: Day, last: Day, seen: &str) -> Result<()> {
-        check(source_uuid)?;
-        let path = self.seen(source_uuid, first, last);
-        let put = self.place.store.put(&path, seen.to_owned().into()).await;
-        put.map(drop).map_err(|error| refuse("write", &path, error))
     }
 }
 
@@ -255,6 +204,74 @@ impl Sink for ObjectStoreSink {
                 uploaded: 0,
                 digest: Context::new(&SHA256),
             }) as Box<dyn SinkWrite>)
+        })
+    }
+}
+
+impl Ledger for ObjectStoreSink {
+    fn remembered<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move {
+            check(source_uuid)?;
+            let kept = self.get(&self.seen(source_uuid, first, last)).await?;
+            Ok(kept.and_then(|bytes| String::from_utf8(bytes.into()).ok()))
+        })
+    }
+
+    fn remember<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+        seen: &'a str,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            check(source_uuid)?;
+            let path = self.seen(source_uuid, first, last);
+            let put = self.place.store.put(&path, seen.to_owned().into()).await;
+            put.map(drop).map_err(|error| refuse("write", &path, error))
+        })
+    }
+
+    /// In any format: the quarantine does not tell which one a run wrote.
+    fn reread<'a>(&'a mut self, source_uuid: &'a str, days: &'a [Day]) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            check(source_uuid)?;
+            let mut marked = BTreeSet::new();
+            for day in days {
+                for format in RowsFormat::ALL {
+                    let path = Self { format, ..self.clone() }.entry_of(source_uuid, *day);
+                    let Some(mut entry) = self.entry(&path).await? else { continue };
+                    entry.published.scope.fingerprint.clear(); // that of no configuration
+                    self.put_entry(&path, &entry).await?;
+                    marked.insert(*day);
+                }
+            }
+            Ok(marked.len() as u64)
+        })
+    }
+
+    /// The file goes first: a ledger entry without a file is of no day.
+    fn remove_day<'a>(&'a mut self, entry: &'a Published) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            let (source_uuid, day) = (&entry.scope.source_uuid, entry.scope.day);
+            check(source_uuid)?;
+            let ledger = self.entry_of(source_uuid, day);
+            let of_write = |entry: &Published| (entry.scope.run.clone(), entry.digest.clone());
+            if self.entry(&ledger).await?.is_some_and(|now| of_write(&now.published) != of_write(entry)) {
+                return Ok(None);
+            }
+            for path in [self.rows(source_uuid, day), ledger] {
+                match self.place.store.delete(&path).await {
+                    Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(refuse("remove", &path, error)),
+                }
+            }
+            Ok(Some(entry.rows))
         })
     }
 }

@@ -61,6 +61,7 @@ fn memory() {
     let sink = MemorySink::default();
     let stored = async |day| sink.batches().iter().map(|rows| of_day(rows, day)).sum();
     block_on(conformance::sink(&mut sink.clone(), &scope(), rows, stored));
+    block_on(conformance::ledger(&mut sink.clone(), &later(), rows, stored));
 }
 
 /// How many of these rows are of the day.
@@ -110,7 +111,9 @@ async fn an_object_store() {
             Ok(parquet) => of_day(&read_parquet(parquet.into()), day),
             Err(_) => 0,
         };
-        conformance::sink(&mut ObjectStoreSink::new(place, format), &scope, rows, stored).await;
+        let mut sink = ObjectStoreSink::new(place, format);
+        conformance::sink(&mut sink, &scope, rows, stored).await;
+        conformance::ledger(&mut sink, &WriteScope { day: later().day, ..scope }, rows, stored).await;
     }
 }
 
@@ -130,6 +133,7 @@ fn a_bucket() {
             of_day(&read_parquet(found.bytes().await.expect("readable")), day)
         };
         conformance::sink(&mut sink, &scope(), rows, stored).await;
+        conformance::ledger(&mut sink, &later(), rows, stored).await;
         conformance::state_store(&ObjectStoreStateStore::new(server.place("states"))).await;
         conformance::quarantine(&mut ObjectStoreQuarantine::new(server.place("out"))).await;
     });
@@ -147,11 +151,17 @@ fn postgresql() {
             shared().sql(&name, &sql).parse().expect("a number")
         };
         conformance::sink(&mut sink, &scope(), rows, stored).await;
+        conformance::ledger(&mut sink, &later(), rows, stored).await;
     });
 }
 
 fn scope() -> WriteScope {
     postgres::scope("2025-11-01", "conformance")
+}
+
+/// Days of which a sink that has shown its own promises holds nothing.
+fn later() -> WriteScope {
+    postgres::scope("2025-11-11", "conformance")
 }
 
 fn rows(day: Day) -> RecordBatch {

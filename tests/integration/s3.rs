@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use daysum::synth::{self, Shape};
 use daysum_core::drive::KeyFacts;
-use daysum_core::port::{ListRequest, RunId, Sink, Source, Wanted, WriteScope};
+use daysum_core::port::{Ledger, ListRequest, RunId, Sink, Source, Wanted, WriteScope};
 use daysum_core::rows::RowsFormat;
 use daysum_core::{Lookups, Result, drive};
 use daysum_io_s3::{Missing, ObjectStoreSink, ObjectStoreSource, Place, StoreSettings};

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 
 use super::{
-    ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, RunId, Sink, Source, SpillStore,
+    Ledger, ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, RunId, Sink, Source, SpillStore,
     StateKey, StateStore, Wanted, WriteScope,
 };
 use crate::day::Day;
@@ -162,6 +162,52 @@ pub async fn sink(
     let ledger = sink.published(source, scope.day, next.day).await.expect("the ledger");
     assert_eq!(ledger.iter().map(|day| day.rows).collect::<Vec<_>>(), [0, rows.num_rows() as u64]);
     assert_eq!(found().await, (0, rows.num_rows()), "no row is left of a day of none");
+}
+
+/// A ledger that holds nothing yet of the scope's day and the two days after it. `rows` makes rows of a day, several;
+/// `stored` counts those of a day as a reader of the place finds them.
+pub async fn ledger(
+    ledger: &mut dyn Ledger,
+    scope: &WriteScope,
+    rows: impl Fn(Day) -> RecordBatch,
+    stored: impl AsyncFn(Day) -> usize,
+) {
+    let (source, day) = (scope.source_uuid.as_str(), scope.day);
+    let next = WriteScope { day: day.next(), ..scope.clone() };
+    let remembered = async |ledger: &mut dyn Ledger, source, last| {
+        ledger.remembered(source, day, last).await.expect("what was remembered")
+    };
+    assert_eq!(remembered(ledger, source, next.day).await, None, "nothing yet");
+    for seen in ["one", "another, and longer"] {
+        ledger.remember(source, day, next.day, seen).await.expect("it is remembered");
+        assert_eq!(remembered(ledger, source, next.day).await.as_deref(), Some(seen), "what came last");
+    }
+    assert_eq!(remembered(ledger, source, day).await, None, "of just these days");
+    assert_eq!(remembered(ledger, ANOTHER_SOURCE, next.day).await, None, "of this source alone");
+
+    assert_eq!(ledger.reread(source, &[day]).await.expect("marked"), 0, "nothing is published yet");
+    for scope in [scope, &next] {
+        replace(ledger, scope, &rows(scope.day)).await;
+    }
+    let marked = ledger.reread(source, &[day, next.day.next()]).await.expect("marked");
+    assert_eq!(marked, 1, "of two days one is published");
+    assert_ne!(
+        entry(ledger, scope).await.scope.fingerprint,
+        scope.fingerprint,
+        "no run takes it for its own"
+    );
+    assert_eq!(entry(ledger, &next).await.scope, next, "the other day stands");
+    let (here, in_next) = (rows(day).num_rows(), rows(next.day).num_rows());
+    assert_eq!((stored(day).await, stored(next.day).await), (here, in_next), "rows stay");
+
+    let before = entry(ledger, scope).await;
+    replace(ledger, scope, &rows(day).slice(0, 1)).await;
+    assert_eq!(ledger.remove_day(&before).await.expect("looked"), None, "it was published again");
+    assert_eq!(stored(day).await, 1, "so nothing happened");
+    let now = entry(ledger, scope).await;
+    assert_eq!(ledger.remove_day(&now).await.expect("removed"), Some(1), "the rows that went");
+    assert_eq!((stored(day).await, stored(next.day).await), (0, in_next), "of this day alone");
+    assert_eq!(published(ledger, source, (day, next.day)).await, [next.day], "nor is it published");
 }
 
 /// Nobody writes under it.

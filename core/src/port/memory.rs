@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 
 use super::{
-    ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, ReadAt, Receipt, RunId, Sink, SinkWrite,
-    Source, SpillStore, StateKey, StateStore, WriteScope,
+    Ledger, ListRequest, ObjectMeta, Published, Quarantine, QuarantineEntry, ReadAt, Receipt, RunId, Sink,
+    SinkWrite, Source, SpillStore, StateKey, StateStore, WriteScope,
 };
 use crate::day::Day;
 use crate::error::{Error, Result};
@@ -115,10 +115,14 @@ impl ReadAt for Kept {
 
 type PublishedRows = (Published, Vec<RecordBatch>);
 
+/// Source, first and last day.
+type SeenKey = (String, Day, Day);
+
 /// Published days in memory. Cloning shares them.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySink {
     days: Arc<Mutex<BTreeMap<(String, Day), PublishedRows>>>,
+    seen: Arc<Mutex<BTreeMap<SeenKey, String>>>,
 }
 
 impl MemorySink {
@@ -149,6 +153,51 @@ impl Sink for MemorySink {
         Box::pin(async move {
             Ok(Box::new(MemoryWrite { sink: self, scope, batches: Vec::new() }) as Box<dyn SinkWrite>)
         })
+    }
+}
+
+impl Ledger for MemorySink {
+    fn remembered<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        let found = lock(&self.seen).get(&(source_uuid.to_owned(), first, last)).cloned();
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn remember<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+        seen: &'a str,
+    ) -> BoxFuture<'a, Result<()>> {
+        lock(&self.seen).insert((source_uuid.to_owned(), first, last), seen.to_owned());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reread<'a>(&'a mut self, source_uuid: &'a str, days: &'a [Day]) -> BoxFuture<'a, Result<u64>> {
+        let mut published = lock(&self.days);
+        let mut marked = 0;
+        for day in days {
+            if let Some((entry, _)) = published.get_mut(&(source_uuid.to_owned(), *day)) {
+                entry.scope.fingerprint.clear();
+                marked += 1;
+            }
+        }
+        Box::pin(async move { Ok(marked) })
+    }
+
+    fn remove_day<'a>(&'a mut self, entry: &'a Published) -> BoxFuture<'a, Result<Option<u64>>> {
+        let key = (entry.scope.source_uuid.clone(), entry.scope.day);
+        let mut published = lock(&self.days);
+        let removed = match published.get(&key) {
+            Some((now, _)) if now != entry => None,
+            _ => published.remove(&key).map_or(Some(0), |(entry, _)| Some(entry.rows)),
+        };
+        Box::pin(async move { Ok(removed) })
     }
 }
 

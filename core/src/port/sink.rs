@@ -26,6 +26,34 @@ pub trait Sink: Debug + MaybeSend {
     fn begin<'a>(&'a mut self, scope: &'a WriteScope) -> BoxFuture<'a, Result<Box<dyn SinkWrite + 'a>>>;
 }
 
+/// A sink that also remembers, so that the runs that follow need not do again what was done.
+pub trait Ledger: Sink {
+    /// What [`remember`](Self::remember) was last given for just these days, both inclusive.
+    fn remembered<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+    ) -> BoxFuture<'a, Result<Option<String>>>;
+
+    /// Keeps what a complete run of these days saw: [`Seen`](crate::drive::Seen), encoded.
+    fn remember<'a>(
+        &'a mut self,
+        source_uuid: &'a str,
+        first: Day,
+        last: Day,
+        seen: &'a str,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Makes the next run read these days again, whatever their inputs: their rows stay, under the fingerprint of no
+    /// configuration. Says how many of them were published.
+    fn reread<'a>(&'a mut self, source_uuid: &'a str, days: &'a [Day]) -> BoxFuture<'a, Result<u64>>;
+
+    /// Takes a published day back: its rows go, and its ledger row with them. Says how many rows went; `None`, and nothing
+    /// has happened, where the day was published again since `entry` was read.
+    fn remove_day<'a>(&'a mut self, entry: &'a Published) -> BoxFuture<'a, Result<Option<u64>>>;
+}
+
 /// A replacement in progress. Dropped: nothing happened. Committed: all of it did, and the writer is gone.
 pub trait SinkWrite: MaybeSend {
     /// Adds rows in the schema of [`rows::schema`](crate::rows::schema), all of the scope's day.

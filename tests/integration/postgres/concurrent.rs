@@ -110,6 +110,30 @@ async fn eight_writers_of_many_days_never_block_for_good() {
     assert_eq!(shared().sql(&name, "SELECT count(*) FROM org1234567.daysum_ledger"), "16");
 }
 
+/// A partition cannot be made while somebody reads the default one. Whoever comes after does not wait for the end of that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_has_to_wait_does_not_shut_readers_out() {
+    let name = database();
+    let (mut long, connection) =
+        tokio_postgres::connect(&shared().url(&name), NoTls).await.expect("connected");
+    tokio::spawn(connection);
+    let reading = long.transaction().await.expect("begun");
+    reading.query(&format!("SELECT FROM {SUMMARY}_default"), &[]).await.expect("read");
+    let mut writer = sink(config(&name));
+    let writing = tokio::spawn(async move {
+        let scope = scope("2025-02-01", "r");
+        publish(&mut writer, &scope, &rows_of("2025-02-01", 1, 3)).await
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted";
+    while shared().sql(&name, waits) == "0" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let read = format!("SET statement_timeout = '20s'; SELECT count(*) FROM {SUMMARY}_default");
+    assert_eq!(shared().sql(&name, &read), "0", "less than the minute that writers wait for locks");
+    reading.commit().await.expect("it is over");
+    writing.await.expect("no panic").expect("published");
+}
+
 /// A partition that disappears between its creation and the COPY is made again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partition_dropped_meanwhile_is_made_again() {

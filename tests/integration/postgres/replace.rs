@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Int32Array, RecordBatch, StringArray};
 use daysum_core::Error;
-use daysum_core::port::{Sink, WriteScope};
+use daysum_core::port::{Ledger, Sink, WriteScope};
 use daysum_io_postgres::{Database, DayScope, NumericMode, PostgresSink, SinkOptions};
 use daysum_tests::postgres::{database, shared};
 
