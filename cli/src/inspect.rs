@@ -8,9 +8,9 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int32Type;
 use clap::Args;
 use comfy_table::{Cell, Table};
-use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep, Footer};
-use daysum_core::drive::read_footer;
-use daysum_core::port::{ObjectMeta, Source};
+use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, Footer};
+use daysum_core::drive::{read_footer, read_rows};
+use daysum_core::port::ObjectMeta;
 use daysum_core::schema::{FactKind, Grain};
 use daysum_core::{Day, Result};
 use daysum_io_s3::LocalSource;
@@ -133,36 +133,29 @@ fn distinct(
     let mut texts: BTreeMap<String, std::collections::HashSet<String>> = BTreeMap::new();
     let mut seen: BTreeMap<String, Arc<dyn Array>> = BTreeMap::new();
     for group in footer.row_groups(kind) {
-        let mut decoder = ChunkDecoder::new(footer, kind, group.index, BATCH_ROWS)?;
-        loop {
-            match decoder.step()? {
-                ChunkStep::Need(ranges) => {
-                    let bytes = block_on(source.read(object, &ranges))?;
-                    decoder.supply(ranges, bytes)?;
-                }
-                ChunkStep::Done => break,
-                ChunkStep::Batch(batch) => {
-                    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-                        if let Some(views) = column.as_string_view_opt() {
-                            let known = texts.entry(field.name().clone()).or_default();
-                            views.iter().flatten().for_each(|text| {
-                                if !known.contains(text) {
-                                    known.insert(text.to_owned());
-                                }
-                            });
+        let decoder = ChunkDecoder::new(footer, kind, group.index, BATCH_ROWS)?;
+        let read = read_rows(source, object, decoder, |batch| {
+            for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+                if let Some(views) = column.as_string_view_opt() {
+                    let known = texts.entry(field.name().clone()).or_default();
+                    for text in views.iter().flatten() {
+                        if !known.contains(text) {
+                            known.insert(text.to_owned());
                         }
-                        let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() else { continue };
-                        // Batches of a row group share their dictionary.
-                        let last = seen.insert(field.name().clone(), dictionary.values().clone());
-                        if !last.is_some_and(|last| Arc::ptr_eq(&last, dictionary.values())) {
-                            let values =
-                                dictionary.values().as_string::<i32>().iter().flatten().map(str::to_owned);
-                            texts.entry(field.name().clone()).or_default().extend(values);
-                        }
+                    }
+                } else if let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() {
+                    // Batches of a row group share their dictionary.
+                    let values = dictionary.values();
+                    let last = seen.insert(field.name().clone(), values.clone());
+                    if !last.is_some_and(|last| Arc::ptr_eq(&last, values)) {
+                        let values = values.as_string::<i32>().iter().flatten().map(str::to_owned);
+                        texts.entry(field.name().clone()).or_default().extend(values);
                     }
                 }
             }
-        }
+            Ok(())
+        });
+        block_on(read)?;
     }
     Ok(texts.into_iter().map(|(name, texts)| (name, texts.len())).collect())
 }

@@ -60,7 +60,7 @@ impl Job {
         show: &dyn Fn(&Report),
     ) -> Result<()> {
         let inputs = schedule.inputs();
-        let skipped: BTreeSet<Day> = schedule.held().difference(&report.days_held).copied().collect();
+        let skipped = schedule.skipped().clone();
         let told = schedule.told().clone();
         let folded_as = self.folded_as();
         let bar = progress(schedule.units().iter().map(|unit| unit.row_group.rows).sum());

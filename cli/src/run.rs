@@ -157,7 +157,7 @@ pub(crate) fn plan(common: &Common, args: &PlanArgs) -> Result<String> {
             rows += unit.row_group.rows;
             bytes += unit.row_group.bytes;
         }
-        days.extend(schedule.inputs().into_keys().filter(|day| !schedule.held().contains(day)));
+        days.extend(schedule.inputs().into_keys().filter(|day| !schedule.is_closed(*day)));
     }
     let listed = |days: &BTreeSet<Day>| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let mut lines = vec![

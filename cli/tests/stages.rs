@@ -19,9 +19,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow::array::RecordBatch;
 use daysum::spill::SpillFiles;
 use daysum::synth::{Shape, generate};
-use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep};
+use daysum_core::decode::{BATCH_ROWS, ChunkDecoder};
 use daysum_core::drive::{self, PlannedObject};
-use daysum_core::port::{ListRequest, Source, Spill};
+use daysum_core::port::{ListRequest, Spill};
 use daysum_core::rows::{RowsEncoder, RowsFormat};
 use daysum_core::schema::Table;
 use daysum_core::{DayState, DaySummary, FoldConfig, Folder, Lookups, PartialState, Policy};
@@ -124,17 +124,12 @@ impl Cluster {
     /// The batches of the pods' first row group, each given away as soon as it is there.
     fn decode(&self, mut take: impl FnMut(RecordBatch)) {
         let pods = self.pods();
-        let mut decoder = ChunkDecoder::new(&pods.footer, pods.kind, 0, BATCH_ROWS).expect("columns");
-        loop {
-            match decoder.step().expect("readable") {
-                ChunkStep::Need(ranges) => {
-                    let bytes = block_on(self.source.read(&pods.meta, &ranges)).expect("readable");
-                    decoder.supply(ranges, bytes).expect("asked for");
-                }
-                ChunkStep::Batch(batch) => take(batch),
-                ChunkStep::Done => return,
-            }
-        }
+        let decoder = ChunkDecoder::new(&pods.footer, pods.kind, 0, BATCH_ROWS).expect("columns");
+        let give = |batch: &RecordBatch| {
+            take(batch.clone());
+            Ok(())
+        };
+        block_on(drive::read_rows(&self.source, &pods.meta, decoder, give)).expect("readable");
     }
 
     fn fold(&self, batches: &[RecordBatch]) -> PartialState {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use daysum_core::Location;
-use daysum_core::decode::{ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep};
+use daysum_core::decode::{ChunkDecoder, ChunkStep, Decoder, Footer, FooterDecoder, FooterStep};
 use daysum_core::port::ObjectMeta;
 use daysum_core::schema::{FactKind, FactView};
 
@@ -40,10 +40,7 @@ fn footer(object: &ObjectMeta, content: &Bytes) -> Option<Footer> {
     let mut decoder = FooterDecoder::new(object).ok()?;
     for _ in 0..MOST_STEPS {
         match decoder.step().ok()? {
-            FooterStep::Need(ranges) => {
-                let bytes = cut(content, &ranges);
-                decoder.supply(ranges, bytes).ok()?;
-            }
+            FooterStep::Need(ranges) => decoder.supply(cut(content, &ranges)).ok()?,
             FooterStep::Done(footer) => return Some(*footer),
         }
     }
@@ -55,10 +52,7 @@ fn chunk(footer: &Footer, kind: FactKind, row_group: u32, content: &Bytes) -> Op
     let mut decoder = ChunkDecoder::new(footer, kind, row_group, 1024).ok()?;
     for _ in 0..MOST_STEPS {
         match decoder.step().ok()? {
-            ChunkStep::Need(ranges) => {
-                let bytes = cut(content, &ranges);
-                decoder.supply(ranges, bytes).ok()?;
-            }
+            ChunkStep::Need(ranges) => decoder.supply(cut(content, &ranges)).ok()?,
             ChunkStep::Batch(batch) => {
                 // The value is not looked at: that binding does not panic is the point.
                 let _ = FactView::bind(kind, &at, &batch);

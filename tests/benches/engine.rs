@@ -10,12 +10,13 @@ use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use daysum::synth::{Shape, generate};
-use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep};
+use daysum_core::decode::{BATCH_ROWS, ChunkDecoder};
 use daysum_core::drive::{self, PlannedObject};
 use daysum_core::labels::LabelFilter;
-use daysum_core::port::{ListRequest, Source};
+use daysum_core::port::ListRequest;
 use daysum_core::schema::Table;
 use daysum_core::{FoldConfig, Lookups, PartialState, Policy};
 use daysum_io_s3::LocalSource;
@@ -65,18 +66,13 @@ impl Day {
     async fn decode(&self, object: &PlannedObject) -> usize {
         let mut rows = 0;
         for row_group in object.footer.row_groups(object.kind) {
-            let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group.index, BATCH_ROWS)
+            let decoder = ChunkDecoder::new(&object.footer, object.kind, row_group.index, BATCH_ROWS)
                 .expect("the columns are there");
-            loop {
-                match decoder.step().expect("readable") {
-                    ChunkStep::Need(ranges) => {
-                        let bytes = self.source.read(&object.meta, &ranges).await.expect("readable");
-                        decoder.supply(ranges, bytes).expect("as asked");
-                    }
-                    ChunkStep::Batch(batch) => rows += batch.num_rows(),
-                    ChunkStep::Done => break,
-                }
-            }
+            let count = |batch: &RecordBatch| {
+                rows += batch.num_rows();
+                Ok(())
+            };
+            drive::read_rows(&self.source, &object.meta, decoder, count).await.expect("readable");
         }
         rows
     }

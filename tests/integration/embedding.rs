@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
-use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep};
+use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep, Decoder};
 use daysum_core::drive::{self, Plan, Schedule, Unit};
 use daysum_core::port::memory::{MemorySource, MemorySpill};
 use daysum_core::port::{ListRequest, ObjectMeta, ReadAt, Source, Spill, SpillStore};
@@ -276,7 +276,7 @@ fn a_decoder_that_has_failed_is_not_done() {
         panic!("nothing is held yet")
     };
     let short = ranges.iter().map(|_| bytes::Bytes::from_static(b"short")).collect();
-    decoder.supply(ranges, short).expect_err("not what was asked for");
+    decoder.supply(short).expect_err("not what was asked for");
     assert_eq!(decoder.step().expect_err("rows are missing").code(), "format");
     let beyond =
         ChunkDecoder::new(&object.footer, object.kind, 7, BATCH_ROWS).expect_err("there are not so many");
@@ -296,7 +296,7 @@ fn a_folder_asks_for_the_columns_of_its_rows_and_keeps_nothing_of_what_failed() 
         match decoder.step().expect("decodes") {
             ChunkStep::Need(ranges) => {
                 let bytes = block_on(scene.source.read(&object.meta, &ranges)).expect("bytes");
-                decoder.supply(ranges, bytes).expect("what was asked for");
+                decoder.supply(bytes).expect("what was asked for");
             }
             ChunkStep::Batch(rows) => break rows,
             ChunkStep::Done => panic!("no rows"),

@@ -1,7 +1,7 @@
 //! Label columns that outgrew their dictionary come as views, and are folded by another path to the same rows.
 
 use arrow::datatypes::DataType;
-use daysum_core::decode::{ChunkDecoder, ChunkStep};
+use daysum_core::decode::{ChunkDecoder, ChunkStep, Decoder};
 use daysum_core::drive;
 use daysum_core::port::ObjectMeta;
 use daysum_core::port::memory::MemorySource;
@@ -67,8 +67,7 @@ fn label_types(file: &InputFile) -> Vec<DataType> {
             ChunkStep::Need(ranges) => {
                 let slice =
                     |range: &std::ops::Range<u64>| file.bytes.slice(range.start as usize..range.end as usize);
-                let bytes = ranges.iter().map(slice).collect();
-                decoder.supply(ranges, bytes).expect("what was asked for");
+                decoder.supply(ranges.iter().map(slice).collect()).expect("what was asked for");
             }
             ChunkStep::Batch(batch) => {
                 let schema = batch.schema();

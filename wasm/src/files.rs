@@ -95,9 +95,8 @@ impl Files {
     }
 
     pub(crate) fn supply(&mut self, reading: Reading) {
-        let (ranges, bytes) = reading.finish();
         if let Some(decoder) = &mut self.decoder
-            && let Err(error) = decoder.supply(ranges, bytes)
+            && let Err(error) = decoder.supply(reading.finish())
         {
             self.found.push(Err(error));
             self.decoder = None;

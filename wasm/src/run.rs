@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use daysum_core::decode::{BATCH_ROWS, ChunkStep, WindowedDecoder};
+use daysum_core::decode::{BATCH_ROWS, ChunkStep, Decoder, WindowedDecoder};
 use daysum_core::drive::{Plan, Schedule, Unit};
 use daysum_core::{
     ChunkFolder, Day, DayState, DaySummary, FoldConfig, Folder, Location, Lookups, PartialState, Policy,
@@ -144,8 +144,7 @@ impl Session {
             self.files.supply(reading);
             return Ok(());
         };
-        let (_, bytes) = reading.finish();
-        let supplied = current.decoder.supply(bytes).map_err(Told::from);
+        let supplied = current.decoder.supply(reading.finish()).map_err(Told::from);
         match supplied.and_then(|()| current.check_page(self.options.memory_limit)) {
             Ok(()) => Ok(()),
             Err(told) => self.fail(told),

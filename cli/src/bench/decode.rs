@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep};
+use daysum_core::decode::{BATCH_ROWS, ChunkDecoder};
 use daysum_core::drive::{self, Schedule, Unit};
-use daysum_core::port::{ListRequest, Source};
+use daysum_core::port::ListRequest;
 use daysum_core::{FoldConfig, Lookups, Result};
 use daysum_io_s3::LocalSource;
 use futures::executor::block_on;
@@ -21,8 +21,9 @@ pub(super) fn decode(input: &Path, lookups: &Lookups, threads: NonZeroUsize) -> 
     let schedule = Mutex::new(Schedule::new(plan, config));
     let next = || schedule.lock().unwrap_or_else(PoisonError::into_inner).next_unit();
     let work = || -> Result<()> {
-        while let Some(unit) = next() {
-            block_on(decode_unit(&source, &unit))?;
+        while let Some(Unit { object, row_group, .. }) = next() {
+            let decoder = ChunkDecoder::new(&object.footer, object.kind, row_group.index, BATCH_ROWS)?;
+            block_on(drive::read_rows(&source, &object.meta, decoder, |_| Ok(())))?;
         }
         Ok(())
     };
@@ -31,19 +32,4 @@ pub(super) fn decode(input: &Path, lookups: &Lookups, threads: NonZeroUsize) -> 
         workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
     })?;
     Ok(started.elapsed().as_secs_f64())
-}
-
-async fn decode_unit(source: &dyn Source, unit: &Unit) -> Result<()> {
-    let object = &unit.object;
-    let mut decoder = ChunkDecoder::new(&object.footer, object.kind, unit.row_group.index, BATCH_ROWS)?;
-    loop {
-        match decoder.step()? {
-            ChunkStep::Need(ranges) => {
-                let bytes = source.read(&object.meta, &ranges).await?;
-                decoder.supply(ranges, bytes)?;
-            }
-            ChunkStep::Batch(_) => {}
-            ChunkStep::Done => return Ok(()),
-        }
-    }
 }

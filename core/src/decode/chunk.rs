@@ -14,11 +14,21 @@ use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
 
-/// Decodes one row group. Call [`step`](Self::step) until it is done.
+/// A conversation about the rows of one row group. Call [`step`](Self::step) until it is done.
+pub trait Decoder {
+    /// What to do next.
+    fn step(&mut self) -> Result<ChunkStep>;
+
+    /// Hands over the bytes of the ranges that `step` asked for, in its order. Refuses bytes that are not as many.
+    fn supply(&mut self, bytes: Vec<Bytes>) -> Result<()>;
+}
+
+/// Decodes a row group that is held as it is fetched: every needed column chunk as a whole.
 #[derive(Debug)]
 pub struct ChunkDecoder {
     at: Location,
     inner: ParquetPushDecoder,
+    asked: Vec<Range<u64>>,
     /// Rows that are still to come.
     rows_left: u64,
 }
@@ -26,7 +36,7 @@ pub struct ChunkDecoder {
 /// What a chunk decoder says next.
 #[derive(Debug)]
 pub enum ChunkStep {
-    /// Supply these ranges, then step again.
+    /// Supply the bytes of these ranges, in their order, then step again.
     Need(Vec<Range<u64>>),
     /// Rows, in the order of the file.
     Batch(RecordBatch),
@@ -47,14 +57,22 @@ impl ChunkDecoder {
             .with_batch_size(batch_rows.max(1))
             .build()
             .map_err(|error| unreadable(at.clone(), &error))?;
-        Ok(Self { at, inner, rows_left })
+        Ok(Self { at, inner, asked: Vec::new(), rows_left })
     }
 
-    /// What to do next.
-    pub fn step(&mut self) -> Result<ChunkStep> {
+    fn unreadable(&self, error: &ParquetError) -> Error {
+        unreadable(self.at.clone(), error)
+    }
+}
+
+impl Decoder for ChunkDecoder {
+    fn step(&mut self) -> Result<ChunkStep> {
         let decoded = guarded(&self.at, || self.inner.try_decode())?;
         Ok(match decoded.map_err(|error| self.unreadable(&error))? {
-            DecodeResult::NeedsData(ranges) => ChunkStep::Need(ranges),
+            DecodeResult::NeedsData(ranges) => {
+                self.asked.clone_from(&ranges);
+                ChunkStep::Need(ranges)
+            }
             DecodeResult::Data(batch) => {
                 self.rows_left = self.rows_left.saturating_sub(batch.num_rows() as u64);
                 ChunkStep::Batch(batch)
@@ -68,17 +86,8 @@ impl ChunkDecoder {
         })
     }
 
-    /// Hands over the bytes of ranges that `step` asked for.
-    pub fn supply(&mut self, ranges: Vec<Range<u64>>, bytes: Vec<Bytes>) -> Result<()> {
-        self.inner.push_ranges(ranges, bytes).map_err(|error| self.unreadable(&error))
-    }
-
-    /// Bytes supplied and not yet decoded.
-    pub fn buffered_bytes(&self) -> u64 {
-        self.inner.buffered_bytes()
-    }
-
-    fn unreadable(&self, error: &ParquetError) -> Error {
-        unreadable(self.at.clone(), error)
+    fn supply(&mut self, bytes: Vec<Bytes>) -> Result<()> {
+        let asked = std::mem::take(&mut self.asked);
+        self.inner.push_ranges(asked, bytes).map_err(|error| self.unreadable(&error))
     }
 }

@@ -5,8 +5,7 @@ use std::ops::Range;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 
-use super::{ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, WindowedDecoder};
-use crate::error::Result;
+use super::{ChunkDecoder, ChunkStep, Decoder, Footer, FooterDecoder, FooterStep, WindowedDecoder};
 use crate::port::ObjectMeta;
 use crate::schema::FactKind;
 
@@ -15,10 +14,7 @@ pub(super) fn footer(file: &Bytes) -> Footer {
     let mut decoder = FooterDecoder::new(&object).expect("bytes");
     loop {
         match decoder.step().expect("a footer") {
-            FooterStep::Need(ranges) => {
-                let bytes = cut(file, &ranges);
-                decoder.supply(ranges, bytes).expect("what was asked for");
-            }
+            FooterStep::Need(ranges) => decoder.supply(cut(file, &ranges)).expect("what was asked for"),
             FooterStep::Done(footer) => return *footer,
         }
     }
@@ -32,40 +28,22 @@ pub(super) fn windowed(
     memory: u64,
 ) -> (Vec<RecordBatch>, usize) {
     let kind = FactKind::NodeLabels;
-    let mut decoder =
-        WindowedDecoder::new(&footer(file), kind, row_group, batch_rows, memory).expect("a decoder");
-    read(file, |supplied| {
-        if let Some((_, bytes)) = supplied {
-            decoder.supply(bytes)?;
-        }
-        decoder.step()
-    })
+    read(file, WindowedDecoder::new(&footer(file), kind, row_group, batch_rows, memory).expect("a decoder"))
 }
 
 /// Every batch of a row group of node labels that is held whole.
 pub(super) fn at_once(file: &Bytes, row_group: u32, batch_rows: usize) -> Vec<RecordBatch> {
     let kind = FactKind::NodeLabels;
-    let mut decoder = ChunkDecoder::new(&footer(file), kind, row_group, batch_rows).expect("a decoder");
-    let read = read(file, |supplied| {
-        if let Some((ranges, bytes)) = supplied {
-            decoder.supply(ranges, bytes)?;
-        }
-        decoder.step()
-    });
-    read.0
+    read(file, ChunkDecoder::new(&footer(file), kind, row_group, batch_rows).expect("a decoder")).0
 }
 
-fn read(
-    file: &Bytes,
-    mut step: impl FnMut(Option<(Vec<Range<u64>>, Vec<Bytes>)>) -> Result<ChunkStep>,
-) -> (Vec<RecordBatch>, usize) {
-    let (mut batches, mut reads, mut supplied) = (Vec::new(), 0, None);
+fn read(file: &Bytes, mut decoder: impl Decoder) -> (Vec<RecordBatch>, usize) {
+    let (mut batches, mut reads) = (Vec::new(), 0);
     loop {
-        match step(supplied.take()).expect("an honest file") {
+        match decoder.step().expect("an honest file") {
             ChunkStep::Need(ranges) => {
                 reads += 1;
-                let bytes = cut(file, &ranges);
-                supplied = Some((ranges, bytes));
+                decoder.supply(cut(file, &ranges)).expect("what was asked for");
             }
             ChunkStep::Batch(batch) => batches.push(batch),
             ChunkStep::Done => return (batches, reads),

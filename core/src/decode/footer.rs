@@ -41,13 +41,14 @@ pub struct FooterDecoder {
     object: Arc<str>,
     size: u64,
     inner: ParquetMetaDataPushDecoder,
-    asked: bool,
+    /// What was asked for last; the tail comes first.
+    asked: Option<Vec<Range<u64>>>,
 }
 
 /// What a footer decoder says next.
 #[derive(Debug)]
 pub enum FooterStep {
-    /// Supply these ranges, then step again.
+    /// Supply the bytes of these ranges, in their order, then step again.
     Need(Vec<Range<u64>>),
     /// The footer.
     Done(Box<Footer>),
@@ -63,15 +64,14 @@ impl FooterDecoder {
         let inner = ParquetMetaDataPushDecoder::try_new(object.size)
             .map_err(|error| unreadable(at(), &error))?
             .with_page_index_policy(PageIndexPolicy::Skip);
-        Ok(Self { object: object.key.clone(), size: object.size, inner, asked: false })
+        Ok(Self { object: object.key.clone(), size: object.size, inner, asked: None })
     }
 
     /// What to do next.
     pub fn step(&mut self) -> Result<FooterStep> {
-        if !self.asked {
-            self.asked = true;
+        if self.asked.is_none() {
             let tail = self.size.saturating_sub(TAIL)..self.size;
-            return Ok(FooterStep::Need(Vec::from([tail])));
+            return Ok(self.ask(Vec::from([tail])));
         }
         match self.inner.try_decode().map_err(|error| self.unreadable(&error))? {
             DecodeResult::NeedsData(ranges) => {
@@ -81,16 +81,22 @@ impl FooterDecoder {
                         format!("a footer of {claimed} bytes, of which {MOST} are the most that is read");
                     return Err(self.unreadable(&ParquetError::General(reason)));
                 }
-                Ok(FooterStep::Need(ranges))
+                Ok(self.ask(ranges))
             }
             DecodeResult::Data(metadata) => Ok(FooterStep::Done(Box::new(self.footer(metadata)?))),
             DecodeResult::Finished => Err(self.unreadable(&ParquetError::EOF("no metadata".into()))),
         }
     }
 
-    /// Hands over the bytes of ranges that `step` asked for.
-    pub fn supply(&mut self, ranges: Vec<Range<u64>>, bytes: Vec<Bytes>) -> Result<()> {
-        self.inner.push_ranges(ranges, bytes).map_err(|error| self.unreadable(&error))
+    fn ask(&mut self, ranges: Vec<Range<u64>>) -> FooterStep {
+        self.asked = Some(ranges.clone());
+        FooterStep::Need(ranges)
+    }
+
+    /// Hands over the bytes of the ranges that `step` asked for, in its order.
+    pub fn supply(&mut self, bytes: Vec<Bytes>) -> Result<()> {
+        let asked = self.asked.as_mut().map(std::mem::take).unwrap_or_default();
+        self.inner.push_ranges(asked, bytes).map_err(|error| self.unreadable(&error))
     }
 
     /// Keeps of the metadata what reading needs: a run holds the footers of all its files at once.

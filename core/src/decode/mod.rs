@@ -1,7 +1,7 @@
 //! Reading Parquet as a conversation: no IO, no async.
 //!
 //! ```text
-//!   FooterDecoder            ChunkDecoder (one row group)
+//!   FooterDecoder            ChunkDecoder or WindowedDecoder (one row group)
 //!   Need(ranges) -> supply   Need(ranges) -> supply
 //!   Done(Footer) ----------> Batch, Batch, … Done
 //! ```
@@ -19,7 +19,7 @@
 //!     match decoder.step() {
 //!         Ok(FooterStep::Need(ranges)) => {
 //!             let bytes = ranges.iter().map(|r| content.slice(r.start as usize..r.end as usize)).collect();
-//!             decoder.supply(ranges, bytes)?;
+//!             decoder.supply(bytes)?;
 //!         }
 //!         Ok(FooterStep::Done(footer)) => break Ok(footer),
 //!         Err(error) => break Err(error),
@@ -42,7 +42,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parquet::errors::ParquetError;
 
-pub use chunk::{ChunkDecoder, ChunkStep};
+pub use chunk::{ChunkDecoder, ChunkStep, Decoder};
 pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
 pub use layout::Layouts;
 pub use windows::WindowedDecoder;

@@ -25,7 +25,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 
-use super::chunk::ChunkStep;
+use super::chunk::{ChunkStep, Decoder};
 use super::footer::Footer;
 use super::page_header::{NoHeader, PageHeader};
 use super::{guarded, unreadable};
@@ -37,7 +37,7 @@ const LEAST: u64 = 16;
 /// Page headers are shorter than this, unless they hold statistics of long texts.
 const HEADER: u64 = 1024;
 
-/// Decodes one row group. Call [`step`](Self::step) until it is done.
+/// Decodes a row group that is too large to be held, or that a browser asks for piece by piece.
 pub struct WindowedDecoder {
     at: Location,
     rows: u64,
@@ -95,8 +95,15 @@ impl WindowedDecoder {
         Ok(Self { at, rows, batch_rows: batch_rows.max(1), delivered: 0, columns, inner })
     }
 
-    /// What to do next.
-    pub fn step(&mut self) -> Result<ChunkStep> {
+    /// The largest page so far, as its header says, and its column: it is decompressed as a whole.
+    pub fn largest_page(&self) -> (u64, &str) {
+        let columns = self.columns.iter().map(|column| (column.largest_page, column.name.as_str()));
+        columns.rev().max_by_key(|(bytes, _)| *bytes).unwrap_or_default()
+    }
+}
+
+impl Decoder for WindowedDecoder {
+    fn step(&mut self) -> Result<ChunkStep> {
         if self.delivered >= self.rows {
             return Ok(ChunkStep::Done);
         }
@@ -124,9 +131,8 @@ impl WindowedDecoder {
         Ok(ChunkStep::Batch(batch))
     }
 
-    /// Hands over the bytes of the ranges that `step` asked for, in its order: in a file that lies, columns may lie
-    /// over each other. Refuses bytes that are not as many as were asked for.
-    pub fn supply(&mut self, bytes: Vec<Bytes>) -> Result<()> {
+    /// By order and not by place: in a file that lies, columns may lie over each other.
+    fn supply(&mut self, bytes: Vec<Bytes>) -> Result<()> {
         let asked = self.columns.iter().filter(|column| column.asked).map(Column::next_range);
         if !asked.map(|range| range.end - range.start).eq(bytes.iter().map(|bytes| bytes.len() as u64)) {
             let reason = "other bytes came than were asked for".to_owned();
@@ -134,12 +140,6 @@ impl WindowedDecoder {
         }
         let asked = self.columns.iter_mut().filter(|column| column.asked);
         asked.zip(bytes).try_for_each(|(column, bytes)| column.supply(bytes, &self.at))
-    }
-
-    /// The largest page so far, as its header says, and its column: it is decompressed as a whole.
-    pub fn largest_page(&self) -> (u64, &str) {
-        let columns = self.columns.iter().map(|column| (column.largest_page, column.name.as_str()));
-        columns.rev().max_by_key(|(bytes, _)| *bytes).unwrap_or_default()
     }
 }
 

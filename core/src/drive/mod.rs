@@ -25,6 +25,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::TryStreamExt;
 
@@ -33,7 +34,9 @@ pub use plan::{KeyFacts, Plan, PlannedObject, UnreadableObject, plan, wanted};
 pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
 
-use crate::decode::{ChunkDecoder, ChunkStep, Footer, FooterDecoder, FooterStep, Layouts, WindowedDecoder};
+use crate::decode::{
+    ChunkDecoder, ChunkStep, Decoder, Footer, FooterDecoder, FooterStep, Layouts, WindowedDecoder,
+};
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
 use crate::fold::Folder;
@@ -155,11 +158,24 @@ pub async fn read_footer(source: &dyn Source, object: &ObjectMeta) -> Result<Foo
     let mut decoder = FooterDecoder::new(object)?;
     loop {
         match decoder.step()? {
-            FooterStep::Need(ranges) => {
-                let bytes = read(source, object, &ranges).await?;
-                decoder.supply(ranges, bytes)?;
-            }
+            FooterStep::Need(ranges) => decoder.supply(read(source, object, &ranges).await?)?,
             FooterStep::Done(footer) => return Ok(*footer),
+        }
+    }
+}
+
+/// Reads what a decoder asks for, and hands every batch of its row group to `each`, in the order of the file.
+pub async fn read_rows(
+    source: &dyn Source,
+    object: &ObjectMeta,
+    mut decoder: impl Decoder,
+    mut each: impl FnMut(&RecordBatch) -> Result<()>,
+) -> Result<()> {
+    loop {
+        match decoder.step()? {
+            ChunkStep::Need(ranges) => decoder.supply(read(source, object, &ranges).await?)?,
+            ChunkStep::Batch(batch) => each(&batch)?,
+            ChunkStep::Done => return Ok(()),
         }
     }
 }
@@ -186,17 +202,9 @@ pub async fn fold_row_group(
 ) -> Result<Folder> {
     let rows = folder.batch_rows();
     let mut chunk = object.start(folder, row_group)?;
-    let mut decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, rows)?;
-    loop {
-        match decoder.step()? {
-            ChunkStep::Need(ranges) => {
-                let bytes = read(source, &object.meta, &ranges).await?;
-                decoder.supply(ranges, bytes)?;
-            }
-            ChunkStep::Batch(batch) => chunk.push(&batch)?,
-            ChunkStep::Done => return Ok(chunk.end()),
-        }
-    }
+    let decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, rows)?;
+    read_rows(source, &object.meta, decoder, |rows| chunk.push(rows)).await?;
+    Ok(chunk.end())
 }
 
 /// Folds one row group that is too large to be held: about `memory` bytes of it at a time. The state is the same.
@@ -209,14 +217,9 @@ pub async fn fold_in_windows(
 ) -> Result<Folder> {
     let rows = folder.batch_rows();
     let mut chunk = object.start(folder, row_group)?;
-    let mut decoder = WindowedDecoder::new(&object.footer, object.kind, row_group, rows, memory)?;
-    loop {
-        match decoder.step()? {
-            ChunkStep::Need(ranges) => decoder.supply(read(source, &object.meta, &ranges).await?)?,
-            ChunkStep::Batch(batch) => chunk.push(&batch)?,
-            ChunkStep::Done => return Ok(chunk.end()),
-        }
-    }
+    let decoder = WindowedDecoder::new(&object.footer, object.kind, row_group, rows, memory)?;
+    read_rows(source, &object.meta, decoder, |rows| chunk.push(rows)).await?;
+    Ok(chunk.end())
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub struct Schedule {
     waiting: BTreeMap<Day, usize>,
     open: BTreeMap<Day, DayState>,
     held: BTreeSet<Day>,
+    skipped: BTreeSet<Day>,
     inputs: BTreeMap<Day, Vec<InputObject>>,
     told: BTreeSet<Day>,
     coverage: Coverage,
@@ -73,6 +74,7 @@ impl Schedule {
             waiting: BTreeMap::new(),
             open: BTreeMap::new(),
             held: BTreeSet::new(),
+            skipped: BTreeSet::new(),
             inputs: BTreeMap::new(),
             told: BTreeSet::new(),
             coverage: Coverage::default(),
@@ -153,19 +155,13 @@ impl Schedule {
 
     /// Leaves days out: their published rows are already those of the same inputs.
     pub fn skip(&mut self, days: &BTreeSet<Day>) {
+        self.skipped.extend(days.iter().copied());
         let units = std::mem::take(&mut self.units);
-        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
-        for unit in units {
-            let needed = self
-                .wanted(unit.days.0, unit.days.1)
-                .iter()
-                .any(|day| !days.contains(day) && !self.held.contains(day));
-            if needed { &mut kept } else { &mut skipped }.push(unit);
-        }
-        for unit in skipped {
+        let (left, kept): (Vec<Unit>, Vec<Unit>) = units
+            .partition(|unit| self.wanted(unit.days.0, unit.days.1).iter().all(|day| self.is_closed(*day)));
+        for unit in left {
             self.leave(&unit);
         }
-        self.held.extend(days.iter().copied());
         self.queue(kept);
     }
 
@@ -210,7 +206,7 @@ impl Schedule {
         units.iter().try_for_each(|unit| unit.check(state.days()))?;
         self.coverage.merge(state.coverage().clone())?;
         for (day, theirs) in state.take_days() {
-            if self.held.contains(&day) {
+            if self.is_closed(day) {
                 continue;
             }
             let merged = match self.open.remove(&day) {
@@ -259,8 +255,9 @@ impl Schedule {
     /// # Panics
     /// For a unit that is done.
     pub fn omit(&mut self, unit: &Unit) -> Vec<(Day, DayState)> {
-        let whole = self.leave(unit).into_iter().filter(|day| !self.held.contains(day));
-        whole.map(|day| (day, self.open.remove(&day).unwrap_or_default())).collect()
+        let mut whole = self.leave(unit);
+        whole.retain(|day| !self.is_closed(*day));
+        whole.into_iter().map(|day| (day, self.open.remove(&day).unwrap_or_default())).collect()
     }
 
     /// The days for which this was the last unit.
@@ -300,15 +297,25 @@ impl Schedule {
         inputs
     }
 
-    /// Days of which statistics or the name of an object say that it has rows. Of the others an object without
-    /// statistics only could have some: where it has none, that is no word on rows that were published before.
+    /// Days for which statistics or an object's name say that there are rows. For the others, finding none is no reason to
+    /// remove rows that are published.
     pub fn told(&self) -> &BTreeSet<Day> {
         &self.told
     }
 
-    /// Days that are not to be published: held back, or skipped.
+    /// Days that are held back: something of theirs could not be read.
     pub fn held(&self) -> &BTreeSet<Day> {
         &self.held
+    }
+
+    /// Days that were left out by [`skip`](Self::skip).
+    pub fn skipped(&self) -> &BTreeSet<Day> {
+        &self.skipped
+    }
+
+    /// Whether a day is not to be published.
+    pub fn is_closed(&self, day: Day) -> bool {
+        self.held.contains(&day) || self.skipped.contains(&day)
     }
 
     /// What became of the rows so far.

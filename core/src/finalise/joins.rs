@@ -24,6 +24,8 @@ pub(super) struct Joins<'a> {
     /// By sets, of which the last wins.
     merged: HashMap<[Sym; 3], Sym, RandomState>,
     repeats: HashMap<Sym, u64, RandomState>,
+    /// Copies of line items beyond the first of each.
+    pub(super) fanned_out: u64,
 }
 
 impl<'a> Joins<'a> {
@@ -35,6 +37,7 @@ impl<'a> Joins<'a> {
             namespaces: by_owner(&state.namespace_labels),
             merged: HashMap::default(),
             repeats: HashMap::default(),
+            fanned_out: 0,
         }
     }
 
@@ -49,9 +52,15 @@ impl<'a> Joins<'a> {
         sets(&self.nodes, node).len()
     }
 
-    /// The same of a namespace.
-    pub(super) fn sets_of_namespace(&self, namespace: Sym) -> usize {
-        sets(&self.namespaces, namespace).len()
+    /// Pairs of a label set of the node and one of the namespace: a line item appears under each (SPEC 2.3).
+    pub(super) fn pairs(&self, node: Sym, namespace: Sym) -> u64 {
+        self.sets_of_node(node).saturating_mul(sets(&self.namespaces, namespace).len()) as u64
+    }
+
+    /// Counts line items that appear so often.
+    pub(super) fn count(&mut self, line_items: u64, times: u64) {
+        let beyond_the_first = line_items.saturating_mul(times.saturating_sub(1));
+        self.fanned_out = self.fanned_out.saturating_add(beyond_the_first);
     }
 
     /// Puts what the joins make of a group with some sets of its node into `joined`: one merged label set per pair of

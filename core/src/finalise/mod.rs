@@ -55,31 +55,31 @@ impl DayState {
         let mut state = self.settled()?;
         let capacity = capacity::Capacity::of(&state)?;
         let mut joins = joins::Joins::of(&state, config, policy);
-        let mut fanned_out = 0;
-        let pods = pods::group(&mut state, &mut joins, &mut fanned_out)?;
-        let volumes = storage::group(&mut state, &mut joins, day, policy, &mut fanned_out)?;
-        let mut summary = DaySummary {
+        let pods = pods::group(&mut state, &mut joins)?;
+        let volumes = storage::group(&mut state, &mut joins, day, policy)?;
+        let fanned_out = joins.fanned_out;
+        let mut names = state.names;
+        names.shrink();
+        let (mut usage, mut pod_rows) = (unallocated::Usage::default(), 0);
+        for block in pods.blocks(&names)? {
+            pod_rows += usage.add(&block?)?;
+        }
+        let nodes = usage.nodes();
+        let (unallocated, nodes_without_role) = usage.into_rows(&names, &capacity, policy);
+        let policy = policy.clone();
+        Ok(DaySummary {
             day,
             fanned_out,
-            nodes_without_role: 0,
-            names: state.names,
+            nodes_without_role,
+            names,
             capacity,
             pods,
-            pod_rows: 0,
-            unallocated: Vec::new(),
-            nodes: roles::Nodes::default(),
+            pod_rows,
+            unallocated,
+            nodes,
             volumes,
-            policy: policy.clone(),
-        };
-        summary.names.shrink();
-        let mut usage = unallocated::Usage::default();
-        for block in summary.pods.blocks(&summary.names)? {
-            summary.pod_rows += usage.add(&block?)?;
-        }
-        summary.nodes = usage.nodes();
-        (summary.unallocated, summary.nodes_without_role) =
-            usage.into_rows(&summary.names, &summary.capacity, policy);
-        Ok(summary)
+            policy,
+        })
     }
 }
 

@@ -62,9 +62,9 @@ pub(super) enum PodBlock<'a> {
 }
 
 /// Gathers usage under its merged labels, fan-out included.
-pub(super) fn group(state: &mut DayState, joins: &mut Joins<'_>, fanned_out: &mut u64) -> Result<Pods> {
+pub(super) fn group(state: &mut DayState, joins: &mut Joins<'_>) -> Result<Pods> {
     if let Some(spill) = state.spilled.to.clone() {
-        return group_spilled(state, joins, fanned_out, spill);
+        return group_spilled(state, joins, spill);
     }
     let DayState { names, usage, .. } = state;
     let usage = std::mem::take(usage);
@@ -72,7 +72,7 @@ pub(super) fn group(state: &mut DayState, joins: &mut Joins<'_>, fanned_out: &mu
     let mut sets = Vec::new();
     for (&[namespace, node, own], sums) in usage.iter() {
         let times = joins.repeats(names, namespace);
-        *fanned_out = beyond_the_first(joins, node, namespace, sums.rows, times).saturating_add(*fanned_out);
+        joins.count(sums.rows, times.saturating_mul(joins.pairs(node, namespace)));
         let all = (node, 0..joins.sets_of_node(node));
         joins.labels(names, all, namespace, [own, Sym::NULL], &mut sets);
         for &set in &sets {
@@ -89,12 +89,7 @@ pub(super) fn group(state: &mut DayState, joins: &mut Joins<'_>, fanned_out: &mu
 }
 
 /// The same for a day that had to be spilled: block by block, and spilled again under its new keys.
-fn group_spilled(
-    state: &mut DayState,
-    joins: &mut Joins<'_>,
-    fanned_out: &mut u64,
-    spill: Spill,
-) -> Result<Pods> {
+fn group_spilled(state: &mut DayState, joins: &mut Joins<'_>, spill: Spill) -> Result<Pods> {
     let DayState { names, spilled, .. } = state;
     let known = names.len();
     let (mut runs, mut sets) = (Vec::new(), Vec::new());
@@ -104,8 +99,7 @@ fn group_spilled(
         for (key, sums) in block.table.iter() {
             let [namespace, node, own] = key.map(|part| Remap::once(&block.names, names).sym(part));
             let times = joins.repeats(names, namespace);
-            *fanned_out =
-                beyond_the_first(joins, node, namespace, sums.rows, times).saturating_add(*fanned_out);
+            joins.count(sums.rows, times.saturating_mul(joins.pairs(node, namespace)));
             let (texts, held) = (names.len(), names.memory_size());
             for set in 0..joins.sets_of_node(node) {
                 joins.labels(names, (node, set..set + 1), namespace, [own, Sym::NULL], &mut sets);
@@ -135,13 +129,6 @@ fn group_spilled(
     }
     runs.push(Run::of(&groups.names, &groups.table, USAGE, &spill)?);
     Ok(Pods::Spilled { runs: Merged::<3, PodSums>::reduced(runs, &spill)?, _within: spill })
-}
-
-/// Copies of a group's line items beyond the first of each: those of `times` categories, under every pair of label sets
-/// (SPEC 2.3, 2.10).
-fn beyond_the_first(joins: &Joins<'_>, node: Sym, namespace: Sym, rows: u64, times: u64) -> u64 {
-    let pairs = joins.sets_of_node(node).saturating_mul(joins.sets_of_namespace(namespace));
-    rows.saturating_mul(times.saturating_mul(pairs as u64).saturating_sub(1))
 }
 
 impl Pods {

@@ -51,7 +51,6 @@ pub(super) fn group(
     joins: &mut Joins<'_>,
     day: Day,
     policy: &Policy,
-    fanned_out: &mut u64,
 ) -> Result<Volumes> {
     let pods = places_of_pods(state)?;
     let DayState { names, volumes, .. } = state;
@@ -106,7 +105,7 @@ pub(super) fn group(
                 copies += times;
             }
         }
-        *fanned_out = sums.rows.saturating_mul(copies - 1).saturating_add(*fanned_out);
+        joins.count(sums.rows, copies);
     }
     result.order = sorted(names, &result.groups, [true; 8]);
     Ok(result)

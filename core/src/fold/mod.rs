@@ -56,9 +56,7 @@ pub struct Folder {
     config: Arc<FoldConfig>,
     coverage: Coverage,
     counts: RowCounts,
-    days: BTreeMap<Day, DayState>,
-    series: BTreeMap<Day, Series>,
-    claims: BTreeMap<Day, Latest>,
+    days: BTreeMap<Day, OpenDay>,
     memo: Memo,
     spill: Option<Spill>,
     purposes: Purposes,
@@ -74,8 +72,6 @@ impl Folder {
             coverage: Coverage::default(),
             counts: RowCounts::default(),
             days: BTreeMap::new(),
-            series: BTreeMap::new(),
-            claims: BTreeMap::new(),
             memo: Memo::default(),
             spill: None,
             purposes: Purposes::default(),
@@ -116,19 +112,12 @@ impl Folder {
                 "a row group has failed in this folder: fold the others in another one",
             ));
         }
-        self.end_series()?;
-        self.claims.clear();
         self.memo.forget_days();
         let (coverage, counts) = (std::mem::take(&mut self.coverage), std::mem::take(&mut self.counts));
         let (purposes, days) = (std::mem::take(&mut self.purposes), std::mem::take(&mut self.days));
+        let settled = |(day, mut open): (Day, OpenDay)| open.settle().map(|()| (day, open.state));
+        let days = days.into_iter().map(settled).collect::<Result<_>>()?;
         Ok(PartialState::from_parts(self.config.clone(), coverage, purposes, counts, days))
-    }
-
-    fn end_series(&mut self) -> Result<()> {
-        for (day, mut series) in std::mem::take(&mut self.series) {
-            series.settle(&mut self.days.entry(day).or_default().usage)?;
-        }
-        Ok(())
     }
 
     /// What is only remembered to save work goes first, and groups only where there is hardly room beside them: the same
@@ -139,22 +128,38 @@ impl Folder {
             return Ok(());
         }
         self.memo = Memo::default();
-        self.end_series()?;
-        self.claims.clear();
+        self.days.values_mut().try_for_each(OpenDay::settle)?;
         if self.memory_size() > spill.bytes / 4 * 3 {
-            for state in self.days.values_mut() {
-                state.spill(&spill)?;
-            }
+            self.days.values_mut().try_for_each(|open| open.state.spill(&spill))?;
         }
         Ok(())
     }
 
     /// Bytes held on the heap.
     pub fn memory_size(&self) -> usize {
-        self.days.values().map(DayState::memory_size).sum::<usize>()
-            + self.series.values().map(Series::memory_size).sum::<usize>()
-            + self.claims.values().map(Latest::memory_size).sum::<usize>()
-            + self.memo.memory_size()
+        self.days.values().map(OpenDay::memory_size).sum::<usize>() + self.memo.memory_size()
+    }
+}
+
+/// A day while rows of it are folded.
+#[derive(Debug, Default)]
+struct OpenDay {
+    state: DayState,
+    /// What its pods repeat, which is not in the state yet.
+    series: Series,
+    /// Where the groups of its claims are.
+    claims: Latest,
+}
+
+impl OpenDay {
+    /// Brings everything into the state, and forgets what only saved work.
+    fn settle(&mut self) -> Result<()> {
+        self.claims = Latest::default();
+        std::mem::take(&mut self.series).settle(&mut self.state.usage)
+    }
+
+    fn memory_size(&self) -> usize {
+        self.state.memory_size() + self.series.memory_size() + self.claims.memory_size()
     }
 }
 
@@ -215,26 +220,22 @@ impl ChunkFolder {
         if rows.is_empty() {
             return Ok(());
         }
-        let Folder { config, counts, days, series, claims, memo, .. } = &mut self.folder;
-        let state = days.entry(day).or_default();
+        let Folder { config, counts, days, memo, .. } = &mut self.folder;
+        let open = days.entry(day).or_default();
         let context = Context { config, kind: self.kind, at: &self.at, day };
         match view {
-            FactView::Pod(view) => {
-                let series = series.entry(day).or_default();
-                pod::fold(&context, view, rows, state, series, memo, counts)
-            }
+            FactView::Pod(view) => pod::fold(&context, view, rows, open, memo, counts),
             FactView::Storage(view) => {
                 counts.aggregated += rows.len() as u64;
                 if context.config.storage() {
-                    let claims = claims.entry(day).or_default();
-                    storage::fold(&context, view, rows, state, claims, memo, counts)
+                    storage::fold(&context, view, rows, open, memo, counts)
                 } else {
                     Ok(())
                 }
             }
             FactView::Labels(view) => {
                 counts.aggregated += rows.len() as u64;
-                labels::fold(&context, view, rows, state, memo, counts)
+                labels::fold(&context, view, rows, &mut open.state, memo, counts)
             }
         }
     }

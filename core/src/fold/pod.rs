@@ -1,9 +1,9 @@
 //! Pod rows: usage sums, node capacity per interval, and which pod ran on which node.
 
-use super::Context;
 use super::labels::{parse, replaced};
-use super::series::{Ids, Latest, Run, Series};
-use super::symbols::{Labels, Memo};
+use super::series::{Ids, LastRow, RowRun, Series};
+use super::symbols::{Labels, Latest, Memo};
+use super::{Context, OpenDay};
 use crate::error::{Error, Result};
 use crate::intern::{Interner, Sym};
 use crate::schema::{ANOMALY, CAPACITY_NUMBERS, FactKind, NO_ID, NumberColumn, POD_METRICS, PodView};
@@ -25,11 +25,11 @@ pub(super) fn fold(
     context: &Context<'_>,
     view: &PodView,
     rows: &[u32],
-    state: &mut DayState,
-    series: &mut Series,
+    open: &mut OpenDay,
     memo: &mut Memo,
     counts: &mut RowCounts,
 ) -> Result<()> {
+    let OpenDay { state, series, .. } = open;
     let day = context.day;
     let names = &mut state.names;
     let nodes = memo.dictionaries.symbols(day, "node", &view.node, rows, |text, _| Ok(names.intern(text)))?;
@@ -122,12 +122,12 @@ fn find_runs(
                 let combination = [namespace, node, pod, resource, set];
                 let run = series.of(combination, || group(context, names, usage, mounts, combination));
                 series.bind(columns, labels.generation()); // label texts can have been forgotten meanwhile
-                let latest = Latest { ids: symbols, labels: number, run };
+                let latest = LastRow { ids: symbols, labels: number, run };
                 series.by_symbol.remember(pod.0 as i32, latest);
                 latest
             }
         };
-        series.by_id.remember(pod_ids[row], Latest { ids, ..latest });
+        series.by_id.remember(pod_ids[row], LastRow { ids, ..latest });
         runs.push(latest.run);
     }
     [namespaces, pods, resources].into_iter().for_each(|column| dictionaries.keep(column));
@@ -195,7 +195,7 @@ impl<'a> Ordinary<'a> {
         &self,
         context: &Context<'_>,
         row: usize,
-        run: &mut Run,
+        run: &mut RowRun,
         usage: &mut Table<3, PodSums>,
     ) -> Result<()> {
         let value = |metric: usize| self.metrics[metric][row];
@@ -273,20 +273,14 @@ fn fold_capacity(
 ) -> Result<()> {
     let midnight = context.day.start_millis();
     let ordinary = view.capacity[2].ordinary().zip(view.capacity[3].ordinary());
-    // Consecutive rows mostly report the same interval of few nodes: remember each node's latest group.
-    let mut latest: Vec<(u32, usize)> = Vec::new();
+    // Consecutive rows mostly report the same interval of few nodes.
+    let mut latest = Latest::default();
     for (&row, &node) in rows.iter().zip(nodes) {
         let row = row as usize;
         let Some(millis) = view.interval_start.get(row) else { continue };
         let of_day = (millis - midnight) as u32;
-        let slot = if node.is_null() { 0 } else { node.0 as usize + 1 };
-        if slot >= latest.len() {
-            latest.resize(slot + 1, (u32::MAX, 0));
-        }
-        if latest[slot].0 != of_day {
-            latest[slot] = (of_day, state.capacity.group(DayState::capacity_key(of_day, node)));
-        }
-        let largest = state.capacity.value_mut(latest[slot].1);
+        let group = latest.group(node, &mut state.capacity, DayState::capacity_key(of_day, node));
+        let largest = state.capacity.value_mut(group);
         if let Some((cpu, memory)) = ordinary {
             largest.cpu.add(cpu[row]);
             largest.memory.add(memory[row]);

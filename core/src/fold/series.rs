@@ -1,4 +1,4 @@
-//! Pods as they come again, hour after hour: a row finds its group by the ids of its dictionary keys, and what it repeats
+//! LastRows as they come again, hour after hour: a row finds its group by the ids of its dictionary keys, and what it repeats
 //! is counted instead of added.
 //!
 //! ```text
@@ -22,24 +22,24 @@ use crate::state::{Member, PodSums, Table};
 pub(super) struct Series {
     known: Table<5, Member>,
     /// By combination.
-    runs: Vec<Run>,
-    /// What pods had last, in symbols.
-    pub(super) by_symbol: Pods,
+    runs: Vec<RowRun>,
+    /// Each pod's last row, in symbols.
+    pub(super) by_symbol: LastRows,
     /// The same in ids: for as long as dictionaries last.
-    pub(super) by_id: Pods,
+    pub(super) by_id: LastRows,
     /// Whose keys the ids are.
     dictionaries: [Option<ArrayRef>; 4],
     generation: u32,
 }
 
-/// What pods had last, by their id or symbol.
+/// The last row of each pod, by the pod's id or symbol.
 #[derive(Debug, Default)]
-pub(super) struct Pods(Vec<Latest>);
+pub(super) struct LastRows(Vec<LastRow>);
 
 /// What tells the rows of a pod apart: ids, or symbols, of namespace, node, resource and labels. Labels without a
 /// dictionary have none, but the number of their text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Latest {
+pub(super) struct LastRow {
     pub(super) ids: Ids,
     pub(super) labels: Sym,
     pub(super) run: u32,
@@ -58,7 +58,7 @@ impl Ids {
 }
 
 /// No row has such ids.
-const NOTHING: Latest = Latest { ids: Ids(u64::MAX - 1, 0), labels: Sym::NULL, run: 0 };
+const NOTHING: LastRow = LastRow { ids: Ids(u64::MAX - 1, 0), labels: Sym::NULL, run: 0 };
 
 impl Series {
     /// Forgets ids that are those of other dictionaries, or of label texts that were forgotten.
@@ -83,13 +83,13 @@ impl Series {
     pub(super) fn of(&mut self, combination: [Sym; 5], group: impl FnOnce() -> Option<u32>) -> u32 {
         let known = self.known.group(combination);
         if known == self.runs.len() {
-            self.runs.push(Run::of(group()));
+            self.runs.push(RowRun::of(group()));
         }
         known as u32
     }
 
     #[inline]
-    pub(super) fn run(&mut self, run: u32) -> &mut Run {
+    pub(super) fn run(&mut self, run: u32) -> &mut RowRun {
         &mut self.runs[run as usize]
     }
 
@@ -100,21 +100,21 @@ impl Series {
 
     pub(super) fn memory_size(&self) -> usize {
         self.known.memory_size()
-            + self.runs.capacity() * size_of::<Run>()
-            + (self.by_id.0.capacity() + self.by_symbol.0.capacity()) * size_of::<Latest>()
+            + self.runs.capacity() * size_of::<RowRun>()
+            + (self.by_id.0.capacity() + self.by_symbol.0.capacity()) * size_of::<LastRow>()
     }
 }
 
-impl Pods {
+impl LastRows {
     /// What a pod had in its row before, where this row's ids, and its labels as `has_labels` tells, are the same.
     #[inline(always)]
-    pub(super) fn again(&self, pod: i32, ids: Ids, has_labels: impl FnOnce(Sym) -> bool) -> Option<Latest> {
+    pub(super) fn again(&self, pod: i32, ids: Ids, has_labels: impl FnOnce(Sym) -> bool) -> Option<LastRow> {
         let latest = self.0.get(slot(pod))?;
         (latest.ids == ids && has_labels(latest.labels)).then_some(*latest)
     }
 
     /// Remembers what a pod's row had.
-    pub(super) fn remember(&mut self, pod: i32, latest: Latest) {
+    pub(super) fn remember(&mut self, pod: i32, latest: LastRow) {
         let slot = slot(pod);
         if slot >= self.0.len() {
             self.0.resize(slot + 1, NOTHING);
@@ -131,7 +131,7 @@ fn slot(pod: i32) -> usize {
 /// Rows of one combination that follow each other and repeat the same numbers. Adding a number so often and adding its
 /// multiple are the same, because sums are exact.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct RowRun {
     /// None for pods that belong to no node.
     pub(super) group: Option<u32>,
     rows: u32,
@@ -146,7 +146,7 @@ pub(super) struct Run {
 /// Positions in [`POD_METRICS`](crate::schema::POD_METRICS) of what a run repeats first.
 const REPEATED: [usize; 4] = [1, 3, 5, 7];
 
-impl Run {
+impl RowRun {
     fn of(group: Option<u32>) -> Self {
         Self { group, rows: 0, as_requested: [0; 2], same: [0; 6], used: [ExactSum::ZERO; 2] }
     }

@@ -1,13 +1,13 @@
 //! Storage rows: what each pod reports of each claim.
 
-use super::Context;
 use super::labels::{canonical, replaced};
 use super::pod::{finite, metric, refuse_number};
-use super::symbols::{Latest, Memo};
+use super::symbols::Memo;
+use super::{Context, OpenDay};
 use crate::error::Result;
 use crate::intern::Sym;
 use crate::schema::{ANOMALY, STORAGE_SUMS, StorageView};
-use crate::state::{DayState, RowCounts};
+use crate::state::RowCounts;
 
 const IDENTITY: [&str; 6] =
     ["namespace", "pod", "persistentvolumeclaim", "persistentvolume", "storageclass", "csi_volume_handle"];
@@ -28,11 +28,11 @@ pub(super) fn fold(
     context: &Context<'_>,
     view: &StorageView,
     rows: &[u32],
-    state: &mut DayState,
-    claims: &mut Latest,
+    open: &mut OpenDay,
     memo: &mut Memo,
     counts: &mut RowCounts,
 ) -> Result<()> {
+    let OpenDay { state, claims, .. } = open;
     let names = &mut state.names;
     let mut columns: Vec<Vec<Sym>> = Vec::with_capacity(8);
     for (name, column) in IDENTITY.into_iter().zip(&view.identity) {
@@ -47,11 +47,8 @@ pub(super) fn fold(
     let derives = context.kind.derives_daily();
     for (at, &row) in rows.iter().enumerate() {
         let row = row as usize;
-        let (claim, latest) = (columns[2][at], claims.get(columns[2][at]));
-        let group = state.volumes.group_near(latest as usize, std::array::from_fn(|part| columns[part][at]));
-        if group as u32 != latest {
-            claims.set(claim, group as u32);
-        }
+        let key = std::array::from_fn(|part| columns[part][at]);
+        let group = claims.group(columns[2][at], &mut state.volumes, key);
         let sums = state.volumes.value_mut(group);
         sums.rows += 1;
         for (position, column) in view.sums.iter().enumerate() {

@@ -9,6 +9,7 @@ use crate::day::Day;
 use crate::error::Result;
 use crate::intern::{Interner, Sym};
 use crate::schema::{NO_ID, TextColumn};
+use crate::state::{Accumulator, Table};
 
 /// What is remembered to save work.
 #[derive(Debug, Default)]
@@ -157,11 +158,27 @@ pub(super) struct Latest(Vec<u32>);
 
 impl Latest {
     #[inline]
-    pub(super) fn get(&self, owner: Sym) -> u32 {
+    fn get(&self, owner: Sym) -> u32 {
         self.0.get(slot(owner)).copied().unwrap_or(u32::MAX)
     }
 
-    pub(super) fn set(&mut self, owner: Sym, at: u32) {
+    /// The group of a key, which is mostly the one that its owner had last.
+    #[inline(always)]
+    pub(super) fn group<const N: usize, A: Accumulator>(
+        &mut self,
+        owner: Sym,
+        table: &mut Table<N, A>,
+        key: [Sym; N],
+    ) -> usize {
+        let latest = self.get(owner);
+        let group = table.group_near(latest as usize, key);
+        if group as u32 != latest {
+            self.set(owner, group as u32);
+        }
+        group
+    }
+
+    fn set(&mut self, owner: Sym, at: u32) {
         let slot = slot(owner);
         if slot >= self.0.len() {
             self.0.resize(slot + 1, u32::MAX);
