@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand};
 use daysum::config::Config;
-use daysum_core::{Day, Lookups, Result};
-use daysum_io_postgres::{Database, PostgresConfig, Schema, Severity};
+use daysum_core::{Day, Error, Lookups, Result};
+use daysum_io_postgres::{Database, PostgresConfig, Problem, Schema, Severity};
 use daysum_io_s3::{Missing, Place};
 
 use crate::args::{Common, DaysArgs, Settings};
 use crate::output::Output;
-use crate::setup::{as_the, require_source, runtime, tenant, wrong};
+use crate::setup::{as_the, complete, read_lookups, require_source, runtime, tenant, wrong};
 
 /// The tables themselves.
 #[derive(Debug, Subcommand)]
@@ -85,18 +85,22 @@ pub(crate) fn db(common: &Common, command: &DbCommand) -> Result<(String, u8)> {
     runtime()?.block_on(async {
         match command {
             DbCommand::Init => {
-                database.init().await.map(|()| (format!("{name} has every table a run needs"), 0))
+                database.init().await?;
+                // Tables that were there before are left as they are, whatever they lack.
+                let mut problems = database.check().await?;
+                problems.retain(|problem| problem.severity == Severity::Error);
+                Ok(told(&problems, format!("{name} has every table a run needs")))
             }
-            DbCommand::Check => {
-                let problems = database.check().await?;
-                let fatal = problems.iter().any(|problem| problem.severity == Severity::Error);
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                let said =
-                    if lines.is_empty() { format!("{name} is fit for runs") } else { lines.join("\n") };
-                Ok((said, u8::from(fatal)))
-            }
+            DbCommand::Check => Ok(told(&database.check().await?, format!("{name} is fit for runs"))),
         }
     })
+}
+
+/// What is wrong, or that all is well; and the exit code.
+fn told(problems: &[Problem], well: String) -> (String, u8) {
+    let fatal = problems.iter().any(|problem| problem.severity == Severity::Error);
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    (if lines.is_empty() { well } else { lines.join("\n") }, u8::from(fatal))
 }
 
 /// The ledger of the selected days, a line each.
@@ -126,15 +130,24 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
     let (mut output, Lookups { source_uuid: source, .. }) = asked.open(common, Vec::new())?;
     runtime()?.block_on(async {
         if let QuarantineCommand::Drop(one) = command {
-            return Ok(format!("{} entries dropped", output.forget(&source, &one.object).await?));
+            return match output.forget(&source, &one.object).await? {
+                0 => Err(unknown(&one.object)),
+                dropped => Ok(format!("{dropped} entries dropped")),
+            };
         }
         let mut entries = output.left_out(&source).await?;
         if let QuarantineCommand::Show(one) = command {
             entries.retain(|entry| entry.object == one.object);
+            if entries.is_empty() {
+                return Err(unknown(&one.object));
+            }
             return Ok(serde_json::to_string_pretty(&entries).expect("texts and dates are JSON"));
         }
         if let QuarantineCommand::Retry { object, .. } = command {
             entries.retain(|entry| object.as_ref().is_none_or(|object| entry.object == *object));
+            if let Some(object) = object.as_ref().filter(|_| entries.is_empty()) {
+                return Err(unknown(object));
+            }
             let days: Vec<Day> = entries.iter().flat_map(|entry| entry.days.iter().copied()).collect();
             let again = output.ledger.reread(&source, &days).await?;
             return Ok(format!(
@@ -145,10 +158,14 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
         let lines = entries.iter().map(|entry| {
             let days: Vec<String> = entry.days.iter().map(ToString::to_string).collect();
             // A key can hold what a terminal obeys; reasons have been made harmless.
-            format!("{}  holds back {}\n  {}", entry.object.escape_debug(), days.join(" "), entry.reason)
+            format!("{}  touches {}\n  {}", entry.object.escape_debug(), days.join(" "), entry.reason)
         });
         Ok(lines.chain([format!("{} objects", entries.len())]).collect::<Vec<_>>().join("\n"))
     })
+}
+
+fn unknown(object: &str) -> Error {
+    wrong(&format!("{object:?} is not in quarantine; `daysum quarantine list` shows what is"))
 }
 
 impl Asked {
@@ -158,8 +175,11 @@ impl Asked {
         settings.push(("run.output", self.output.clone()));
         settings.push(("run.format", self.format.clone()));
         let config = common.load(&settings)?;
-        let mut lookups = Lookups::default();
-        config.complete(&mut lookups);
+        let mut lookups = match &config.run.lookups {
+            Some(path) => read_lookups(path)?,
+            None => Lookups::default(),
+        };
+        complete(&config, &mut lookups)?;
         require_source(&lookups)?;
         lookups.source_uuid = lookups.source_uuid.to_lowercase();
         let output = match &config.run.output {

@@ -17,6 +17,8 @@ use daysum_io_s3::LocalSource;
 use futures::executor::block_on;
 use serde::Serialize;
 
+use crate::setup::local;
+
 /// Which files.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -76,7 +78,8 @@ pub(crate) fn run(args: &InspectArgs) -> (String, u8) {
 }
 
 fn inspect(file: &Path) -> Result<Inspected> {
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory =
+        local(file)?.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let source = LocalSource::new(directory)?;
     let size = std::fs::metadata(file)
         .map_err(|error| {

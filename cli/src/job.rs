@@ -15,7 +15,7 @@ use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, 
 use daysum_core::{Day, FoldConfig, Lookups, Policy, Result};
 use daysum_io_postgres::Cluster;
 use daysum_io_s3::{Missing, Place};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::output::Output;
 use crate::publish::{entry, quarantined};
@@ -23,8 +23,8 @@ use crate::registry;
 use crate::report::Report;
 use crate::run::{ReadArgs, TargetArgs};
 use crate::setup::{
-    as_the, ensure_period, lookups_of, open, output_within, require_source, tenant, warn_of_missing_columns,
-    wrong,
+    as_the, ensure_period, lookups_of, open, output_within, require_source, tenant, warn_of_missing_capacity,
+    warn_of_missing_columns, wrong,
 };
 
 /// What a run is for.
@@ -87,6 +87,9 @@ impl Job {
             return Err(wrong(
                 "rows of a database belong to a report period, which is one month: give --month, or a range within a month",
             ));
+        }
+        if config.run.output.is_some() && config.run.lookups.is_some() && config.is_flag("postgresql.url") {
+            tracing::warn!("--database has no effect: rows go to the output, and the lookups are a file");
         }
         let input = config.input().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
         let source = open(input.expose(), config)?;
@@ -278,6 +281,9 @@ impl Job {
 
     async fn list(&self, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
         let mut listed = drive::list(&*self.source, &ListRequest::default(), lookups).await?;
+        if listed.is_empty() {
+            self.tell_of_others().await?;
+        }
         let Some(own) = &self.own else { return Ok(listed) };
         let below = listed.len();
         listed.retain(|object| !object.key.starts_with(own));
@@ -286,6 +292,24 @@ impl Job {
             tracing::warn!(output, "every object of the input lies in the output, whose files are not read");
         }
         Ok(listed)
+    }
+
+    /// Tells where Parquet lies in the input after all: of another source, or of other months.
+    async fn tell_of_others(&self) -> Result<()> {
+        let all = ListRequest::default();
+        let mut listed = self.source.list(&all);
+        while let Some(object) = listed.try_next().await? {
+            if object.key.ends_with(".parquet") {
+                let (object, source) = (&*object.key, &self.lookups.source_uuid);
+                tracing::warn!(
+                    object,
+                    source,
+                    "the input has Parquet files such as this one, and none of this source and range"
+                );
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Lists, reads footers, and leaves out what is published already.
@@ -317,6 +341,7 @@ impl Job {
         self.listed.values_mut().for_each(|readable| *readable = true);
         self.listed.extend(plan.unreadable.iter().map(|bad| (bad.meta.key.clone(), false)));
         report.columns_missing.extend(warn_of_missing_columns(&plan));
+        warn_of_missing_capacity(&plan);
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         self.note_unreadable(&plan.unreadable, purpose, report).await?;
         // One that is left out is no word on days that it only could have had rows of.

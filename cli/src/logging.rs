@@ -10,6 +10,7 @@ use daysum::config::Logging;
 use daysum_core::Error;
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::report::Report;
@@ -40,6 +41,15 @@ const DISCREET: &str = "hyper=info,hyper_util=info,reqwest=info,h2=info";
 /// explain every request; they are asked at `trace`.
 fn filter(level: &str) -> EnvFilter {
     let asked = std::env::var("DAYSUM_LOG").ok().filter(|text| !text.is_empty());
+    let asked = asked.map(|text| if text == "warning" { "warn".to_owned() } else { text });
+    // A word that is no level would be taken for the name of a library, and silence all others.
+    let is_meant = |text: &String| text.contains(['=', ',']) || text.parse::<LevelFilter>().is_ok();
+    if let Some(text) = asked.as_ref().filter(|text| !is_meant(text)) {
+        eprintln!(
+            "daysum: DAYSUM_LOG: {text:?} is no level; use error, warn, info, debug or trace, or NAME=LEVEL"
+        );
+    }
+    let asked = asked.filter(is_meant);
     let asked = asked.unwrap_or_else(|| match level {
         "trace" => "trace".to_owned(),
         "error" => "error".to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! Every value is a gauge: it tells of the last run, or of this one so far, and a run is a process of its own. The file
 //! is replaced in one step at the end of a run, a failed one too. A run that succeeds is one with exit code 0; a failed
-//! run takes over the time of the last success from the file that it replaces. So `time() -
+//! run takes over the time of the last success of its source from the file that it replaces, or tells 0. So `time() -
 //! daysum_last_success_timestamp_seconds` is what to alert on. A run whose settings cannot be read writes no file.
 
 use std::path::Path;
@@ -64,7 +64,7 @@ impl<'a> Metrics<'a> {
     pub(crate) fn end(&self, report: &Report, code: u8) {
         let Some(path) = &self.settings.textfile else { return };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-        let success = if code == 0 { Some(now) } else { last_success(path) };
+        let success = if code == 0 { now } else { last_success(path, &report.source) };
         let written = replace(path, text(report, Some(&End { code, now, success })).as_bytes());
         if let Err(error) = written {
             logging::remark(&format!("cannot write the metrics {}: {error}", path.display()));
@@ -75,7 +75,7 @@ impl<'a> Metrics<'a> {
 struct End {
     code: u8,
     now: f64,
-    success: Option<f64>,
+    success: f64,
 }
 
 /// The report in Prometheus' text form.
@@ -143,9 +143,7 @@ fn text(report: &Report, end: Option<&End>) -> String {
         one("last_run_timestamp_seconds", "End of the last run", *now);
         one("last_run_exit_code", "Exit code of the last run", f64::from(*code));
         one("last_run_success", "Whether everything asked for is published", f64::from(u8::from(*code == 0)));
-        if let Some(success) = success {
-            one(LAST_SUCCESS, "End of the last run that published everything", *success);
-        }
+        one(LAST_SUCCESS, "End of the last run that published everything; 0: none is known", *success);
     }
     let mut text = String::new();
     encode(&mut text, &metrics).expect("a String takes every write");
@@ -167,11 +165,17 @@ fn many(
     metrics.register(name, help, family);
 }
 
-/// The time of the last success that an older file tells.
-fn last_success(path: &Path) -> Option<f64> {
-    let old = std::fs::read_to_string(path).ok()?;
-    let line = old.lines().find(|line| line.starts_with(&format!("daysum_{LAST_SUCCESS}")))?;
-    line.rsplit(' ').next()?.parse().ok()
+/// The time of the source's last success that an older file tells, or 0. A run that has failed before it knew its source
+/// takes that of any.
+fn last_success(path: &Path, source: &str) -> f64 {
+    let old = std::fs::read_to_string(path).unwrap_or_default();
+    let of_source = format!("source=\"{source}\"");
+    let tells = |line: &&str| {
+        line.starts_with(&format!("daysum_{LAST_SUCCESS}"))
+            && (source.is_empty() || line.contains(&of_source))
+    };
+    let time = old.lines().find(tells).and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    time.unwrap_or_default()
 }
 
 async fn serve(listener: TcpListener, served: Arc<Mutex<String>>) {

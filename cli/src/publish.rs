@@ -111,7 +111,7 @@ impl Job {
             show(desk.report);
         }
         bar.finish_and_clear();
-        if let Err(Error::Changed { .. }) = &outcome {
+        if outcome.is_err() {
             report.add_counts(schedule.counts())?; // they were read, although nothing of open days is used
         }
         let outcome = outcome?;

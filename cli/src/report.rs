@@ -186,6 +186,22 @@ pub(crate) fn cpu_seconds() -> f64 {
     ticks as f64 / 100.0
 }
 
+/// Days as a person lists them: `2025-11-05, 2025-11-07 to 2025-11-09`.
+fn in_words(days: &BTreeSet<Day>) -> String {
+    let mut spans: Vec<(Day, Day)> = Vec::new();
+    for &day in days {
+        match spans.last_mut() {
+            Some((_, last)) if last.next() == day => *last = day,
+            _ => spans.push((day, day)),
+        }
+    }
+    let span = |(first, last): &(Day, Day)| match first == last {
+        true => first.to_string(),
+        false => format!("{first} to {last}"),
+    };
+    spans.iter().map(span).collect::<Vec<_>>().join(", ")
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let filtered: u64 = self.rows_filtered.values().sum();
@@ -251,23 +267,36 @@ impl fmt::Display for Report {
             let columns: Vec<&str> = self.columns_missing.iter().copied().collect();
             writeln!(f, "warning: some files do not have {}; read as NULL", columns.join(", "))?;
         }
-        if let (Some(first), Some(last)) = (self.days_orphaned.first(), self.days_orphaned.last()) {
+        if !self.days_orphaned.is_empty() {
             writeln!(
                 f,
-                "warning: {} published days, {first} to {last}, have no object in the input any more; their rows stay",
-                self.days_orphaned.len()
+                "warning: {} published days, {}, have no object in the input any more; their rows stay",
+                self.days_orphaned.len(),
+                in_words(&self.days_orphaned)
             )?;
         }
         for bad in &self.quarantined {
             writeln!(f, "left out: {}", bad.reason)?;
         }
-        if let (Some(first), Some(last)) = (self.days_held.first(), self.days_held.last()) {
+        if !self.days_held.is_empty() {
             writeln!(
                 f,
-                "held back: {} days, {first} to {last}; their published rows stay as they are",
-                self.days_held.len()
+                "held back: {} days, {}; nothing was written of them",
+                self.days_held.len(),
+                in_words(&self.days_held)
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_with_gaps_are_told_with_their_gaps() {
+        let days = [5, 7, 8, 9, 12].map(|day| Day::from_ymd(2025, 11, day).expect("a day"));
+        assert_eq!(in_words(&days.into()), "2025-11-05, 2025-11-07 to 2025-11-09, 2025-11-12");
     }
 }

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -104,9 +104,13 @@ pub(crate) struct RunArgs {
 /// Runs; the report is written to `--report`, and the metrics, whatever went wrong.
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     let (config, runtime) = (common.load(&args.settings())?, runtime()?);
+    for (flag, path) in [("--report", &config.run.report), ("--metrics-file", &config.metrics.textfile)] {
+        require_directory(flag, path.as_deref())?;
+    }
     let metrics = Metrics::start(&config.metrics, &runtime)?;
     let source = config.ocp.provider_uuid.clone().unwrap_or_default().to_lowercase();
-    let mut report = Report { source, ..Report::default() };
+    let daysum_version = env!("CARGO_PKG_VERSION");
+    let mut report = Report { daysum_version, source, ..Report::default() };
     let ended = carry_out(&config, args, &runtime, &metrics, &mut report);
     report.error = ended.as_ref().err().map(ToString::to_string);
     if let Some(path) = &config.run.report
@@ -117,6 +121,17 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     }
     metrics.end(&report, ended.as_ref().map_or_else(failure_code, |()| report.code()));
     ended.map(|()| report)
+}
+
+/// A place that is not there is better found before the run than after it.
+fn require_directory(flag: &str, file: Option<&Path>) -> Result<()> {
+    let directory = file.and_then(Path::parent).filter(|directory| !directory.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => {
+            Err(wrong(&format!("{flag}: there is no directory {}", directory.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn carry_out(

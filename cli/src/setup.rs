@@ -7,7 +7,8 @@ use std::sync::Arc;
 use daysum::config::{Address, Config};
 use daysum_core::drive::Plan;
 use daysum_core::port::Source;
-use daysum_core::{Error, FoldConfig, Lookups, Result};
+use daysum_core::schema::FactKind;
+use daysum_core::{Error, FoldConfig, Lookups, Month, Result};
 use daysum_io_postgres::{Database, PostgresConfig, Schema};
 use daysum_io_s3::{LocalSource, Missing, ObjectStoreSource, Place};
 use tokio::runtime::Runtime;
@@ -25,8 +26,19 @@ pub(crate) async fn lookups_of(config: &Config, selection: &Selection) -> Result
             None => Lookups::default(),
         },
     };
-    config.complete(&mut lookups);
+    let (month, period) = (month_of(&lookups), lookups.report_period_id);
+    complete(config, &mut lookups)?;
     selection.complete(&mut lookups);
+    if month.is_some()
+        && month != month_of(&lookups)
+        && !config.is_flag("ocp.report_period_id")
+        && period.is_some()
+    {
+        tracing::warn!(
+            "the lookups are of another month than the one asked for, and so is their report period: it is not used"
+        );
+        lookups.report_period_id = None;
+    }
     // However it is written, it is one source: in rows, in the ledger, in what tells whether a day is up to date.
     lookups.source_uuid = lookups.source_uuid.to_lowercase();
     for key in lookups.unknown.keys() {
@@ -35,7 +47,27 @@ pub(crate) async fn lookups_of(config: &Config, selection: &Selection) -> Result
     Ok(lookups)
 }
 
-fn read_lookups(path: &Path) -> Result<Lookups> {
+/// The month of the first day.
+fn month_of(lookups: &Lookups) -> Option<Month> {
+    lookups.range().ok().map(|(first, _)| first.month())
+}
+
+/// Completes lookups by the settings. Where both say something, and not the same, it is told; of two tenants none is
+/// chosen.
+pub(crate) fn complete(config: &Config, lookups: &mut Lookups) -> Result<()> {
+    for key in config.complete(lookups) {
+        if key == "postgresql.schema" {
+            let theirs = lookups.schema.as_deref().unwrap_or_default();
+            return Err(wrong(&format!(
+                "the lookups are of schema {theirs}, {key} is another: give --schema to say which"
+            )));
+        }
+        tracing::warn!("{key} says otherwise than the lookups, which count; a flag overrides them");
+    }
+    Ok(())
+}
+
+pub(crate) fn read_lookups(path: &Path) -> Result<Lookups> {
     let json = std::fs::read(path)
         .map_err(|error| wrong(&format!("cannot read the lookups {}: {error}", path.display())))?;
     Lookups::from_json(&json).map_err(|error| match error {
@@ -47,7 +79,7 @@ fn read_lookups(path: &Path) -> Result<Lookups> {
 /// What koku's tables say of the source and the month of the settings.
 async fn answered_by(database: PostgresConfig, config: &Config) -> Result<Lookups> {
     let mut asked = Lookups::default();
-    config.complete(&mut asked);
+    complete(config, &mut asked)?;
     let schema = tenant(asked.schema.as_deref())?;
     require_source(&asked)?;
     let (first, last) = asked.range()?;
@@ -74,6 +106,8 @@ pub(crate) async fn ensure_period(
     schema: &Schema,
 ) -> Result<()> {
     let mut database = Database::new(database.clone(), schema.clone());
+    // Once, and not for each of its days.
+    database.require_fit().await?;
     if let Some(id) = lookups.report_period_id {
         let owner = database.owner_of_report_period(id).await?;
         if let Some(owner) = owner.filter(|owner| !owner.eq_ignore_ascii_case(&lookups.source_uuid)) {
@@ -143,6 +177,14 @@ fn folder(address: &str) -> Option<PathBuf> {
     Some(there.canonicalize().ok()?.join(directory.strip_prefix(there).ok()?))
 }
 
+/// A file of this machine, where an address would be taken for one.
+pub(crate) fn local(path: &Path) -> Result<&Path> {
+    if path.to_string_lossy().contains("://") {
+        return Err(wrong(&format!("{}: only a file of this machine can be given here", path.display())));
+    }
+    Ok(path)
+}
+
 /// Tells which columns read as NULL; their names.
 pub(crate) fn warn_of_missing_columns(plan: &Plan) -> BTreeSet<&'static str> {
     let missing = plan.missing_columns();
@@ -151,6 +193,16 @@ pub(crate) fn warn_of_missing_columns(plan: &Plan) -> BTreeSet<&'static str> {
         tracing::warn!(columns, files = files.len(), first, "columns are missing and read as NULL");
     }
     missing.into_keys().flatten().collect()
+}
+
+/// Tells where nothing says what nodes can do: daily files do not (SPEC 2.4), and hourly ones are not there.
+pub(crate) fn warn_of_missing_capacity(plan: &Plan) {
+    let has = |kinds: &[FactKind]| plan.objects.iter().any(|object| kinds.contains(&object.kind));
+    if has(&[FactKind::PodDaily]) && !has(&[FactKind::PodHourly, FactKind::PodCapacity]) {
+        tracing::warn!(
+            "there are no hourly pod files: node and cluster capacity is 0, and unallocated capacity negative"
+        );
+    }
 }
 
 pub(crate) fn runtime() -> Result<Runtime> {

@@ -16,7 +16,9 @@ use daysum_io_s3::{Missing, ObjectStoreSink, Place};
 use crate::args::{Common, Selection};
 use crate::output::Writer;
 use crate::replace::replace;
-use crate::setup::{as_the, lookups_of, open, require_source, runtime, warn_of_missing_columns, wrong};
+use crate::setup::{
+    as_the, local, lookups_of, open, require_source, runtime, warn_of_missing_columns, wrong,
+};
 
 /// What to fold.
 #[derive(Debug, Args)]
@@ -67,6 +69,7 @@ pub(crate) struct FinaliseArgs {
 
 pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
     let runtime = runtime()?;
+    local(&args.output)?;
     let mut settings = args.selection.settings();
     settings.push(("run.lookups", args.lookups.as_ref().map(|path| path.display().to_string())));
     let config = common.load(&settings)?;
@@ -96,6 +99,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
 }
 
 pub(crate) fn merge(args: &MergeArgs) -> Result<String> {
+    local(&args.output)?;
     let mut states = args.states.iter().map(|path| read(path));
     let mut merged = states.next().expect("the command line asks for one")?;
     for (state, path) in states.zip(&args.states[1..]) {
@@ -162,7 +166,7 @@ pub(crate) fn finalise(common: &Common, args: &FinaliseArgs) -> Result<(String, 
 }
 
 fn read(path: &Path) -> Result<PartialState> {
-    let bytes = std::fs::read(path)
+    let bytes = std::fs::read(local(path)?)
         .map_err(|error| Error::port("state store", format!("read {}", path.display()), false, error))?;
     PartialState::decode(bytes.into()).map_err(|error| match error {
         Error::Wire { reason } => Error::Wire { reason: format!("{}: {reason}", path.display()) },

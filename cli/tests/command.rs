@@ -414,7 +414,7 @@ fn the_quarantine_keeps_a_bad_file_until_it_is_read() {
         DAYSUM.run(&list, &[]).stdout
     };
     assert!(DAYSUM.ends(3, &run).contains("held back: 1 days, 2025-11-02"));
-    assert!(listed().contains("holds back 2025-11-02") && listed().contains("1 objects"), "{}", listed());
+    assert!(listed().contains("touches 2025-11-02") && listed().contains("1 objects"), "{}", listed());
 
     let skip = [("DAYSUM_POLICY_BAD_FILE", "skip-and-report".to_owned())];
     let output = copy.path().join("out");

@@ -250,6 +250,7 @@ fn the_report_of_a_failed_run_replaces_that_of_the_run_before() {
     let failed = bench.run(2, &["--output", text(&bench.path("file"))]);
     assert!(failed["error"].as_str().is_some_and(|error| error.contains("file")), "{failed}");
     // A report that cannot be written hides nothing.
+    fs::create_dir_all(&nowhere).expect("a directory in its place");
     let run = ["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
     let said = DAYSUM.ends(1, &[&run[..], &["--report", text(&nowhere)]].concat());
     assert!(said.contains("no/report.json") && said.contains("rows in"), "{said}");

@@ -1,5 +1,9 @@
 //! What koku's database answers before a run: tag keys, cost categories, node roles, the period.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::day::{Day, Month};
@@ -74,9 +78,10 @@ pub struct Lookups {
     /// Keys that are known but not enabled; informative.
     #[serde(deserialize_with = "none_is_nothing")]
     pub disabled_tag_keys: Vec<String>,
-    /// Keys this build does not know; kept so that callers can name them in a warning.
+    /// Keys this build does not know; kept so that callers can name them in a warning. Those of entries are named
+    /// `nodes[].KEY`, without their values.
     #[serde(flatten)]
-    pub unknown: std::collections::BTreeMap<String, serde_json::Value>,
+    pub unknown: BTreeMap<String, serde_json::Value>,
 }
 
 impl Default for Lookups {
@@ -99,7 +104,7 @@ impl Default for Lookups {
             cost_categories: Vec::new(),
             nodes: Vec::new(),
             disabled_tag_keys: Vec::new(),
-            unknown: std::collections::BTreeMap::new(),
+            unknown: BTreeMap::new(),
         }
     }
 }
@@ -156,8 +161,16 @@ impl TextOrNumber {
 impl Lookups {
     /// Reads the JSON form; refuses a version newer than [`LOOKUPS_VERSION`].
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let lookups: Self =
-            serde_json::from_slice(json).map_err(|error| Error::config(format!("lookups: {error}")))?;
+        let refuse = |error| Error::config(format!("lookups: {error}"));
+        let mut lookups: Self = serde_json::from_slice(json).map_err(refuse)?;
+        let Entries { nodes, cost_categories } = serde_json::from_slice(json).map_err(refuse)?;
+        for (list, keys, known) in [
+            ("nodes", nodes, &["node", "resource_id", "node_role"][..]),
+            ("cost_categories", cost_categories, &["namespace", "cost_category_id"]),
+        ] {
+            let unknown = keys.unwrap_or_default().0.into_iter().filter(|key| !known.contains(&key.as_str()));
+            lookups.unknown.extend(unknown.map(|key| (format!("{list}[].{key}"), serde_json::Value::Null)));
+        }
         match lookups.version {
             Some(version) if version > LOOKUPS_VERSION => Err(Error::config(format!(
                 "lookups: version {version} is newer than {LOOKUPS_VERSION}, the newest this build reads"
@@ -196,6 +209,38 @@ impl Lookups {
     }
 }
 
+/// The same file as [`Lookups`], of which only the keys of entries are looked at.
+#[derive(Deserialize)]
+struct Entries {
+    nodes: Option<Keys>,
+    cost_categories: Option<Keys>,
+}
+
+/// The keys of all entries of a list.
+#[derive(Default)]
+struct Keys(BTreeSet<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(list: D) -> std::result::Result<Self, D::Error> {
+        list.deserialize_seq(Keys::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut entries: A) -> std::result::Result<Self, A::Error> {
+        while let Some(entry) = entries.next_element::<BTreeMap<String, IgnoredAny>>()? {
+            self.0.extend(entry.into_keys());
+        }
+        Ok(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +255,14 @@ mod tests {
         assert!(range("2000-01-01", "9999-12-31").is_err());
         assert!(range("0000-01-01", "5881580-07-11").is_err(), "more days than their number holds");
         assert!(range("2000-01-01", "1999-12-31").is_err());
+    }
+
+    #[test]
+    fn unknown_keys_are_kept_those_of_entries_too() {
+        let json = br#"{"cluster": 1, "nodes": [{"node": "n", "role": "worker"}, {"node": "m", "node_role": "infra"}],
+            "cost_categories": [{"namespace": "a%", "cost_category_id": 1, "name": "x"}]}"#;
+        let unknown = Lookups::from_json(json).expect("read").unknown;
+        assert_eq!(Vec::from_iter(unknown.keys()), ["cluster", "cost_categories[].name", "nodes[].role"]);
     }
 
     #[test]

@@ -74,6 +74,13 @@ impl Database {
         check::everything(self.session.client().await?, &schema).await
     }
 
+    /// Refuses a schema that no day can be written to, with all that it lacks for that.
+    pub async fn require_fit(&mut self) -> Result<()> {
+        let schema = &self.schema;
+        let check = async |client: &mut Client| check::target(client, schema).await;
+        self.session.ask("check the tables", check).await
+    }
+
     /// What koku's tables answer for one provider and month. `report_period_id` is `None` where koku has no such
     /// period: nothing can be written without one, and [`ensure_report_period`](Self::ensure_report_period) makes it
     /// (SPEC 3.3).

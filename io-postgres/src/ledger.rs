@@ -44,17 +44,22 @@ pub(crate) struct Entry {
     pub(crate) numeric_mode: String,
 }
 
-/// Whether the table is there, whatever the privileges on it. A missing schema is an error.
+/// Whether the ledger is there.
 pub(crate) async fn exists(client: &Client, schema: &Schema) -> Result<bool> {
+    own_table_exists(client, schema, LEDGER).await
+}
+
+/// Whether a table of daysum's own is there, whatever the privileges on it. A missing schema is an error.
+pub(crate) async fn own_table_exists(client: &Client, schema: &Schema, table: &str) -> Result<bool> {
     let found = client
         .query_typed_opt(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
                             WHERE c.relnamespace = n.oid AND c.relname = $2) \
              FROM pg_catalog.pg_namespace n WHERE n.nspname = $1",
-            &[(&schema.name(), Type::TEXT), (&LEDGER, Type::TEXT)],
+            &[(&schema.name(), Type::TEXT), (&table, Type::TEXT)],
         )
         .await
-        .map_err(during("look for the ledger"))?;
+        .map_err(during(&format!("look for {table}")))?;
     match found {
         Some(row) => Ok(row.get(0)),
         None => Err(missing_schema(schema)),

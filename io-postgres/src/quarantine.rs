@@ -8,9 +8,10 @@ use tokio_postgres::{Client, Row};
 use crate::config::PostgresConfig;
 use crate::error::{during, printable};
 use crate::ident::Schema;
+use crate::ledger;
 use crate::locks::make_table;
 use crate::session::Session;
-use crate::tables::{QUARANTINE, table_exists};
+use crate::tables::QUARANTINE;
 
 pub(crate) fn create(schema: &Schema) -> String {
     format!(
@@ -47,7 +48,7 @@ impl PostgresQuarantine {
 }
 
 async fn exists(client: &Client, schema: &Schema) -> Result<bool> {
-    table_exists(client, schema, QUARANTINE).await.map_err(during("look for the quarantine"))
+    ledger::own_table_exists(client, schema, QUARANTINE).await
 }
 
 impl Quarantine for PostgresQuarantine {

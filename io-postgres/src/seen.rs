@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::error::during;
 use crate::ident::Schema;
-use crate::ledger::EPOCH_SQL;
-use crate::tables::{SEEN, table_exists};
+use crate::ledger::{EPOCH_SQL, own_table_exists};
+use crate::tables::SEEN;
 
 pub(crate) fn create(schema: &Schema) -> String {
     format!(
@@ -25,8 +25,7 @@ pub(crate) fn create(schema: &Schema) -> String {
 }
 
 pub(crate) async fn exists(client: &Client, schema: &Schema) -> Result<bool> {
-    let found = table_exists(client, schema, SEEN).await;
-    found.map_err(during("look for what the last run saw"))
+    own_table_exists(client, schema, SEEN).await
 }
 
 pub(crate) async fn get(

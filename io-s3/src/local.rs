@@ -44,12 +44,20 @@ impl LocalSource {
             let is_wanted =
                 || request.wanted.as_ref().is_none_or(|wanted| KeyFacts::of(key).may_hold(wanted));
             if kind.is_symlink() {
-                // A link to nothing is like a file that is gone.
-                let leads_out = path.canonicalize().is_ok_and(|target| !target.starts_with(&self.root));
-                if leads_out && is_wanted() {
-                    return Err(wrong(
-                        "is a link out of the input, and links are not followed; copy or mount it",
-                    ));
+                // What a link leads to inside is listed where it is.
+                let leads_inside = path.canonicalize().map(|target| target.starts_with(&self.root));
+                let is_gone = || path.symlink_metadata().is_err(); // the link itself, since it was listed
+                match leads_inside {
+                    Ok(true) => {}
+                    Ok(false) if is_wanted() => {
+                        return Err(wrong(
+                            "is a link out of the input, and links are not followed; copy or mount it",
+                        ));
+                    }
+                    Err(_) if is_wanted() && !is_gone() => {
+                        return Err(wrong("is a link to what is not there; mount that, or remove the link"));
+                    }
+                    Ok(false) | Err(_) => {}
                 }
             } else if kind.is_dir() {
                 if is_wanted() {

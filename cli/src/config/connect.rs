@@ -61,48 +61,70 @@ impl S3 {
 }
 
 impl Config {
-    /// Completes what a lookups file or a database answered: the command line replaces, everything below it
-    /// only fills in what is missing.
-    pub fn complete(&self, lookups: &mut Lookups) {
-        let flag =
-            |key: &str| self.settings.get(key).is_some_and(|setting| setting.origin == Origin::CommandLine);
-        let text = |key: &str, value: &Option<String>, into: &mut String| {
-            if let Some(value) = value.as_ref().filter(|_| into.is_empty() || flag(key)) {
+    /// Whether the command line gives a value to this key.
+    pub fn is_flag(&self, key: &str) -> bool {
+        self.settings.get(key).is_some_and(|setting| setting.origin == Origin::CommandLine)
+    }
+
+    /// Completes what a lookups file or a database answered: the command line replaces, everything below it only fills in
+    /// what is missing. Returns the keys of settings that say otherwise than the lookups, and do not count.
+    #[must_use]
+    pub fn complete(&self, lookups: &mut Lookups) -> Vec<&'static str> {
+        let mut beaten = Vec::new();
+        let mut text = |key: &'static str, value: &Option<String>, into: &mut String| {
+            let Some(value) = value else { return };
+            if into.is_empty() || self.is_flag(key) {
                 into.clone_from(value);
+            } else if !into.eq_ignore_ascii_case(value) {
+                beaten.push(key);
             }
         };
         let ocp = &self.ocp;
         text("ocp.provider_uuid", &ocp.provider_uuid, &mut lookups.source_uuid);
         text("ocp.cluster_id", &ocp.cluster_id, &mut lookups.cluster_id);
         text("ocp.cluster_alias", &ocp.cluster_alias, &mut lookups.cluster_alias);
-        if lookups.report_period_id.is_none() || flag("ocp.report_period_id") {
-            lookups.report_period_id = ocp.report_period_id.or(lookups.report_period_id);
+        let schema = lookups.schema.get_or_insert_default();
+        text("postgresql.schema", &self.postgresql.schema, schema);
+        lookups.schema.take_if(|schema| schema.is_empty());
+        match (lookups.report_period_id, ocp.report_period_id) {
+            (Some(theirs), Some(ours)) if !self.is_flag("ocp.report_period_id") => {
+                beaten.extend((theirs != ours).then_some("ocp.report_period_id"));
+            }
+            (theirs, ours) => lookups.report_period_id = ours.or(theirs),
         }
-        if lookups.schema.is_none() || flag("postgresql.schema") {
-            lookups.schema = self.postgresql.schema.clone().or(lookups.schema.take());
-        }
-        self.complete_days(lookups, &flag);
+        beaten.extend(self.complete_days(lookups));
         if !self.features.cost_category {
             lookups.cost_categories.clear();
         }
         lookups.storage_exists &= self.features.storage_aggregation;
+        beaten
     }
 
-    /// Days are one decision: a month or a date of the command line replaces every day of the lookups.
-    fn complete_days(&self, lookups: &mut Lookups, flag: &dyn Fn(&str) -> bool) {
+    /// Days are one decision: a month or a date of the command line replaces every day of the lookups. Returns a key where
+    /// other settings say otherwise than those.
+    fn complete_days(&self, lookups: &mut Lookups) -> Option<&'static str> {
         let ocp = &self.ocp;
-        let by_flag = ["ocp.year", "ocp.month", "ocp.start_date", "ocp.end_date"].into_iter().any(flag);
+        let keys = ["ocp.year", "ocp.month", "ocp.start_date", "ocp.end_date"];
+        let by_flag = keys.into_iter().any(|key| self.is_flag(key));
         let none = lookups.start_date.is_none() && lookups.end_date.is_none() && lookups.month.is_none();
+        let ours = Lookups {
+            year: ocp.year.map(TextOrNumber::Number),
+            month: ocp.month.map(TextOrNumber::Number),
+            start_date: ocp.start_date.map(|day| day.to_string()),
+            end_date: ocp.end_date.map(|day| day.to_string()),
+            ..Lookups::default()
+        };
         if !by_flag && !none {
-            return;
+            let differs = ours.range().is_ok_and(|ours| lookups.range().is_ok_and(|theirs| ours != theirs));
+            return keys.into_iter().find(|key| differs && self.settings.get(key).is_some());
         }
-        lookups.year = ocp.year.map(TextOrNumber::Number).or(lookups.year.take());
-        lookups.month = ocp.month.map(TextOrNumber::Number).or(lookups.month.take());
-        lookups.start_date = ocp.start_date.map(|day| day.to_string());
-        lookups.end_date = ocp.end_date.map(|day| day.to_string());
+        lookups.year = ours.year.or(lookups.year.take());
+        lookups.month = ours.month.or(lookups.month.take());
+        (lookups.start_date, lookups.end_date) = (ours.start_date, ours.end_date);
         if by_flag {
             lookups.days = None;
         }
+        None
     }
 }
 
@@ -144,21 +166,22 @@ mod tests {
                 "cost_categories": [{"namespace": "a%", "cost_category_id": 1}]}"#,
         )
         .expect("good lookups");
-        config(file, &[]).complete(&mut lookups);
+        let beaten = config(file, &[]).complete(&mut lookups);
+        assert_eq!(beaten, ["ocp.provider_uuid", "ocp.year"], "they say otherwise, and do not count");
         assert_eq!((lookups.source_uuid.as_str(), lookups.cluster_id.as_str()), ("given", "file"));
         assert_eq!(lookups.start_date.as_deref(), Some("2025-11-01"));
         assert_eq!(lookups.schema.as_deref(), Some("org9"));
         assert!(lookups.cost_categories.is_empty() && !lookups.storage_exists && lookups.days.is_some());
 
         let flags = [("ocp.provider_uuid", "flag"), ("ocp.year", "2025"), ("ocp.month", "12")];
-        config(file, &flags).complete(&mut lookups);
+        assert!(config(file, &flags).complete(&mut lookups).is_empty());
         assert_eq!(lookups.source_uuid, "flag");
         let (first, last) = lookups.range().expect("a range");
         assert_eq!((first.to_string(), last.to_string()), ("2025-12-01".to_owned(), "2025-12-31".to_owned()));
         assert!(lookups.days.is_none());
 
         let mut empty = Lookups::default();
-        config(file, &[]).complete(&mut empty);
+        assert!(config(file, &[]).complete(&mut empty).is_empty());
         let (first, last) = empty.range().expect("a range");
         assert_eq!((first.to_string(), last.to_string()), ("2025-10-01".to_owned(), "2025-10-31".to_owned()));
     }

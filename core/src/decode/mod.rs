@@ -65,5 +65,9 @@ fn guarded<T>(at: &Location, step: impl FnOnce() -> T) -> Result<T> {
 }
 
 fn unreadable(at: Location, error: &ParquetError) -> Error {
-    Error::Format { at: Box::new(at), reason: error.to_string() }
+    let mut reason = error.to_string();
+    if reason.contains("Disabled feature") {
+        reason += "; write it with snappy, gzip, lz4, zstd, or uncompressed";
+    }
+    Error::Format { at: Box::new(at), reason }
 }
