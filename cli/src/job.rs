@@ -42,7 +42,7 @@ pub(crate) struct Job {
     pub(crate) lookups: Lookups,
     pub(crate) fold: Arc<FoldConfig>,
     pub(crate) policy: Policy,
-    /// Keys that start so are the output's own.
+    /// Where the output lies in the input: keys that start so are never read.
     own: Option<String>,
     pub(crate) output: Output,
     pub(crate) options: Options,

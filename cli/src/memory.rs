@@ -7,7 +7,7 @@ use std::path::Path;
 /// What a process takes besides the memory that a limit governs: code, stacks, what the allocator cannot return.
 const BESIDES: u64 = 48 << 20;
 
-/// Less than this is no limit that anything can be done under.
+/// The smallest limit that a run can work within.
 pub const LEAST: u64 = 16 << 20;
 
 /// The limit that was asked for, lowered to what the process's control group grants.
@@ -94,7 +94,7 @@ pub fn one_arena() {
     }
 }
 
-/// Limits below this are worth an eighth of the time.
+/// Below this limit, keeping within it is worth an eighth of the time.
 const SCARCE: u64 = 128 << 20;
 
 /// Has glibc keep what is freed, so that the system need not clear the same pages again and again: a twentieth of the

@@ -78,7 +78,8 @@ impl Job {
                     desk.report.rows_folded += rows;
                 }
                 Event::Day(day) if day.num_rows() == 0 && !desk.output.may_hold(day.day, published) => {}
-                // What was read only could have had rows of it. Those that are published came from objects that are gone.
+                // Nothing that was read was known to hold this day, so that finding no rows of it proves nothing: those that
+                // are published came from objects that are gone.
                 Event::Day(day) if day.num_rows() == 0 && !told.contains(&day.day) => {
                     if filled.contains(&day.day) {
                         desk.report.orphan(day.day);

@@ -48,7 +48,7 @@ impl ExactSum {
     /// Bytes of [`to_bytes`](Self::to_bytes).
     pub const BYTES: usize = 24;
 
-    /// Adds a value so often. False where [`add`](Self::add) is false for one of them; then some are added.
+    /// Adds `times` copies of a value. False where [`add`](Self::add) is false for one of them; some may then be added.
     #[inline]
     #[must_use]
     pub fn add_times(&mut self, value: f64, times: u32) -> bool {

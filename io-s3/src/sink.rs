@@ -317,8 +317,8 @@ impl Write<'_> {
     }
 }
 
-/// Gives up an upload, if one was begun: parts of one that is never completed are in no listing, and are paid for. It stays
-/// where it is, so that nothing can be added to it, or begun anew without what it had.
+/// Gives up an upload, if one was begun: parts of one that is never completed are in no listing, and are paid for. The
+/// caller keeps it, so that a later part cannot begin another one without the parts that this one had.
 async fn abandon(upload: Option<&mut Box<dyn MultipartUpload>>) {
     if let Some(upload) = upload {
         let _ = upload.abort().await; // what it was given up for says more

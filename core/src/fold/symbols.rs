@@ -132,8 +132,8 @@ impl<'a> Symbols<'a> {
         Ok(found)
     }
 
-    /// By row of the batch, a number that two rows have in common exactly where they have the text: keys where there is a
-    /// dictionary, otherwise the day's symbols.
+    /// A number for each row of the batch, equal exactly where the texts are: keys where there is a dictionary, otherwise the
+    /// day's symbols.
     pub(super) fn ids(
         &mut self,
         rows: &[u32],

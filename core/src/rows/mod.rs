@@ -22,7 +22,7 @@ pub(crate) const BLOCK_ROWS: usize = 8192;
 /// limit of memory long before.
 pub(crate) const BLOCK_TEXT: usize = 16 << 20;
 
-/// So many rows as blocks; `text` tells the bytes of text of a row.
+/// Cuts rows into blocks, bounded in rows and in bytes of text, of which `text` tells those of a row.
 pub(crate) fn blocks(rows: usize, text: impl Fn(usize) -> usize) -> impl Iterator<Item = Range<usize>> {
     let mut end = 0;
     std::iter::from_fn(move || {

@@ -140,7 +140,7 @@ impl FoldConfig {
         self.told.storage
     }
 
-    /// Equal where and only where the same rows fold to the same state. Whose rows they are is no part of it.
+    /// Equal where and only where the same rows fold to the same state. The source is not part of it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }

@@ -12,7 +12,7 @@ pub(crate) fn sorted<const N: usize, A: Accumulator>(
     table: &Table<N, A>,
     symbols: [bool; N],
 ) -> Vec<usize> {
-    // The last part is mostly one of its own in every group, and seldom decides: it is compared only where it does.
+    // The last part is nearly unique, so that ranks would cost more than they save: it is compared where all others tie.
     let ranked: [bool; N] = std::array::from_fn(|part| symbols[part] && part + 1 < N);
     let used = table.iter().flat_map(|(key, _)| key.iter().zip(ranked));
     let ranks = ranks(names, used.filter(|(_, is_ranked)| *is_ranked).map(|(sym, _)| *sym));

@@ -157,8 +157,8 @@ impl Spilled {
 }
 
 impl DayState {
-    /// Makes the day ready to be finished within these bytes: what does not fit goes out of memory. Returns how many of
-    /// them finishing may take; a day that is held is there twice while it is regrouped, and what its joins repeat once.
+    /// Makes the day ready to be finished within these bytes: what does not fit goes out of memory. Returns the bytes that
+    /// finishing may take: those of the day twice, since it is regrouped, and of what its joins repeat.
     pub fn fit(&mut self, spill: &Spill) -> Result<usize> {
         let (held, repeated) = (self.memory_size(), self.repeated_size());
         if self.spilled.to.is_none() && held.saturating_add(repeated) <= spill.bytes {

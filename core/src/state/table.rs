@@ -101,7 +101,7 @@ impl<const N: usize, A: Accumulator> Table<N, A> {
             + self.index.allocation_size()
     }
 
-    /// Takes in another table, whose symbols `remap` translates; `symbols` says which parts of a key are any.
+    /// Takes in another table, whose symbols `remap` translates; `symbols` says which parts of a key are symbols.
     pub fn absorb(&mut self, other: &Self, symbols: [bool; N], remap: &mut Remap<'_>) -> Result<()> {
         for (key, value) in other.iter() {
             let mut ours = *key;
