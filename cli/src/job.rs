@@ -120,7 +120,7 @@ impl Job {
         let threads = config.run.threads.and_then(NonZeroUsize::new);
         let threads =
             threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let limit = memory::fitted(config.run.memory_limit.unwrap_or(256 << 20));
+        let limit = memory::fitted(config.run.memory_limit);
         memory::keep_within(limit);
         let shares = Shares::of(limit, 0, output.at_once);
         Ok(Self {
@@ -139,7 +139,7 @@ impl Job {
             },
             threads,
             limit,
-            reads: config.run.reads.unwrap_or(16),
+            reads: config.run.reads,
             run: RunId(uuid::Uuid::new_v4().to_string()),
             published: BTreeMap::new(),
             filled: BTreeSet::new(),

@@ -191,14 +191,20 @@ impl Lookups {
             ),
             _ => None,
         };
-        let end_of = |text: &Option<String>, otherwise: fn(Month) -> Day| match (text, partition) {
-            (Some(text), _) => text.parse::<Day>(),
+        let end_of = |key: &str, text: &Option<String>, otherwise: fn(Month) -> Day| match (text, partition) {
+            (Some(text), _) => text.parse().map_err(|error| match error {
+                Error::Config { reason } => Error::config(format!("{key}: {reason}")),
+                other => other,
+            }),
             (None, Some(month)) => Ok(otherwise(month)),
             (None, None) => Err(Error::config(
                 "no date range: give start_date and end_date, or year and month (--start, --end or --month)",
             )),
         };
-        let (start, end) = (end_of(&self.start_date, Month::first)?, end_of(&self.end_date, Month::last)?);
+        let (start, end) = (
+            end_of("start_date", &self.start_date, Month::first)?,
+            end_of("end_date", &self.end_date, Month::last)?,
+        );
         if end < start {
             return Err(Error::config(format!("the range ends ({end}) before it starts ({start})")));
         }
@@ -255,6 +261,8 @@ mod tests {
         assert!(range("2000-01-01", "9999-12-31").is_err());
         assert!(range("0000-01-01", "5881580-07-11").is_err(), "more days than their number holds");
         assert!(range("2000-01-01", "1999-12-31").is_err());
+        let slashes = range("2000-01-01", "2000/01/02").expect_err("no date").to_string();
+        assert!(slashes.contains("end_date: \"2000/01/02\" is not a date"), "{slashes}");
     }
 
     #[test]

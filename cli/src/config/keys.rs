@@ -8,6 +8,7 @@
 //! Python implementation, of libpq and of koku.
 
 use super::form::Form::{self, *};
+use super::form::Value;
 use crate::memory::LEAST;
 
 /// A key of the file.
@@ -17,7 +18,7 @@ pub(super) struct Key {
     pub(super) form: Form,
     /// Variables that set it, first wins.
     pub(super) variables: &'static [&'static str],
-    /// What stands in `daysum config show` where nothing was given.
+    /// Where nothing was given; empty for none.
     pub(super) default: &'static str,
     /// What it does, or why it does nothing.
     pub(super) about: &'static str,
@@ -36,6 +37,11 @@ pub(super) enum Role {
 }
 
 impl Key {
+    pub(super) fn default_value(&self) -> Option<Value> {
+        let given = Some(self.default).filter(|text| !text.is_empty());
+        given.map(|text| self.form.read(text).expect("every default of the table has the form of its key"))
+    }
+
     /// The variable that every key has.
     pub(super) fn own_variable(&self) -> String {
         let path = self.path.strip_prefix("run.").unwrap_or(self.path);
@@ -340,7 +346,7 @@ pub(super) const KEYS: &[Key] = &[
         "batches have the size that was measured to be fastest; the result is the same for any",
     ),
     obeyed("performance.max_workers", Count(1, 1024), &[], "", "threads where run.threads is not given"),
-    obeyed("performance.parallel_readers", Count(1, 1024), &[], "", "reads under way at once"),
+    obeyed("performance.parallel_readers", Count(1, 1024), &[], "16", "reads under way at once"),
     always("performance.column_filtering", true, "only the needed columns are ever fetched"),
     always(
         "performance.parallel_chunks",

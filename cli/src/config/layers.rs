@@ -66,6 +66,11 @@ impl Settings {
         debug_assert!(keys::find(path).is_some(), "{path} is in the table");
         self.0.get(path)
     }
+    /// What was given for a key, or else its default.
+    pub(super) fn value(&self, path: &str) -> Option<Value> {
+        let given = self.get(path).map(|setting| setting.value.clone());
+        given.or_else(|| keys::find(path)?.default_value())
+    }
     /// Gives a key the value of another one that means the same, where nobody gave it itself.
     pub(super) fn derive(&mut self, path: &'static str, from: &str, map: fn(&Value) -> Option<Value>) {
         let Some(setting) = self.get(from) else { return };
@@ -122,8 +127,12 @@ fn read_file(
         let origin = Origin::File(entry.line);
         let Some(key) = keys::find(&entry.key) else {
             // An empty `s3:` is a section nobody filled in.
-            if keys::is_section(&entry.key) && entry.content == Content::Null {
-                continue;
+            if keys::is_section(&entry.key) {
+                if entry.content == Content::Null {
+                    continue;
+                }
+                let expected = "a section with keys of its own".to_owned();
+                return Err(ConfigError::Value { origin, key: entry.key, expected });
             }
             return Err(unknown(&entry.key, origin));
         };

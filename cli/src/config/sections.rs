@@ -29,13 +29,13 @@ pub struct Run {
     /// Days written at once.
     pub writers: Option<usize>,
     /// Bytes of memory.
-    pub memory_limit: Option<u64>,
+    pub memory_limit: u64,
     /// Where state that outgrows memory goes.
     pub spill_dir: Option<PathBuf>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
     /// Reads under way at once.
-    pub reads: Option<usize>,
+    pub reads: usize,
 }
 
 /// What happens to an object that cannot be read.
@@ -173,84 +173,82 @@ pub struct Postgresql {
 
 impl Config {
     pub(super) fn from_settings(settings: Settings) -> Self {
-        let get = |path| settings.get(path).map(|setting| &setting.value);
+        let get = |path| settings.value(path);
         let text = |path| match get(path) {
-            Some(Value::Text(text)) => Some(text.clone()),
+            Some(Value::Text(text)) => Some(text),
             _ => None,
         };
         let address = |path| match get(path) {
-            Some(Value::Address(address)) => Some(address.clone()),
+            Some(Value::Address(address)) => Some(address),
             _ => None,
         };
         let path = |key| text(key).map(PathBuf::from);
         let secret = |path| match get(path) {
-            Some(Value::Secret(secret)) => Some(secret.clone()),
+            Some(Value::Secret(secret)) => Some(secret),
             _ => None,
         };
-        let switch = |path, otherwise| match get(path) {
-            Some(Value::Switch(on)) => *on,
-            _ => otherwise,
-        };
+        let switch = |path| get(path) == Some(Value::Switch(true));
         let count = |path| match get(path) {
-            Some(Value::Count(count)) => Some(*count),
+            Some(Value::Count(count)) => Some(count),
             _ => None,
         };
         let size = |path| count(path).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         let day = |path| match get(path) {
-            Some(Value::Date(day)) => Some(*day),
+            Some(Value::Date(day)) => Some(day),
             _ => None,
         };
         let choice = |path| match get(path) {
-            Some(Value::Choice(word)) => Some(*word),
+            Some(Value::Choice(word)) => Some(word),
             _ => None,
         };
-        let on_bad = |path| match choice(path) {
-            Some("skip-and-report") => OnBad::SkipAndReport,
-            _ => OnBad::HoldDay,
-        };
+        // Of keys that have a default.
+        let number = |path| count(path).expect("a number by default");
+        let word = |path| choice(path).expect("a word by default");
         Self {
             run: Run {
                 input: address("run.input"),
                 output: address("run.output"),
                 lookups: path("run.lookups"),
-                format: choice("run.format").unwrap_or("parquet"),
-                in_memory: choice("run.mode") == Some("in-memory"),
+                format: word("run.format"),
+                in_memory: word("run.mode") == "in-memory",
                 threads: size("run.threads"),
                 writers: size("run.writers"),
-                memory_limit: count("run.memory_limit"),
+                memory_limit: number("run.memory_limit"),
                 spill_dir: path("run.spill_dir"),
                 report: path("run.report"),
-                reads: size("performance.parallel_readers"),
+                reads: number("performance.parallel_readers") as usize,
             },
             policy: Policy {
-                bad_file: on_bad("policy.bad_file"),
+                bad_file: match word("policy.bad_file") {
+                    "skip-and-report" => OnBad::SkipAndReport,
+                    _ => OnBad::HoldDay,
+                },
                 fold: FoldOptions {
-                    on_malformed_labels: match choice("policy.malformed_labels") {
-                        Some("empty") => OnMalformed::Empty,
+                    on_malformed_labels: match word("policy.malformed_labels") {
+                        "empty" => OnMalformed::Empty,
                         _ => OnMalformed::Refuse,
                     },
                 },
                 finalise: PolicyOptions {
-                    on_nodeless_volume: match choice("policy.nodeless_volumes") {
-                        Some("divide-by-one") => OnNodelessVolume::DivideByOne,
+                    on_nodeless_volume: match word("policy.nodeless_volumes") {
+                        "divide-by-one" => OnNodelessVolume::DivideByOne,
                         _ => OnNodelessVolume::Refuse,
                     },
                 },
-                dedupe: switch("policy.dedupe", false),
+                dedupe: switch("policy.dedupe"),
             },
             metrics: Metrics { textfile: path("metrics.textfile"), listen: text("metrics.listen") },
             logging: Logging {
-                json: choice("logging.format") == Some("json"),
-                level: match choice("logging.level") {
-                    Some("warning") => "warn",
-                    Some("critical") => "error",
-                    Some(level) => level,
-                    None => "info",
+                json: word("logging.format") == "json",
+                level: match word("logging.level") {
+                    "warning" => "warn",
+                    "critical" => "error",
+                    level => level,
                 },
             },
             features: Features {
-                cost_category: switch("features.cost_category", true),
-                storage_aggregation: switch("features.storage_aggregation", true),
+                cost_category: switch("features.cost_category"),
+                storage_aggregation: switch("features.storage_aggregation"),
             },
             ocp: Ocp {
                 cluster_alias: text("ocp.cluster_alias"),
@@ -274,15 +272,16 @@ impl Config {
                 session_token: secret("s3.session_token"),
                 bucket: text("s3.bucket"),
                 region: text("s3.region"),
-                allow_http: !switch("s3.use_ssl", true),
-                verify_ssl: switch("s3.verify_ssl", true),
-                path_style: switch("s3.path_style", true),
-                timeout: count("s3.timeout").unwrap_or(60),
-                retry_timeout: count("s3.retry_timeout").unwrap_or(180),
+                allow_http: !switch("s3.use_ssl"),
+                verify_ssl: switch("s3.verify_ssl"),
+                path_style: switch("s3.path_style"),
+                timeout: number("s3.timeout"),
+                retry_timeout: number("s3.retry_timeout"),
             },
             postgresql: Postgresql {
                 url: secret("postgresql.url"),
-                host: text("postgresql.host"),
+                // Given, it says that there is a database.
+                host: settings.get("postgresql.host").and_then(|_| text("postgresql.host")),
                 port: count("postgresql.port").and_then(|port| u16::try_from(port).ok()),
                 database: text("postgresql.database"),
                 user: text("postgresql.user"),
@@ -290,11 +289,11 @@ impl Config {
                 schema: text("postgresql.schema"),
                 sslmode: choice("postgresql.sslmode"),
                 sslrootcert: path("postgresql.sslrootcert"),
-                connect_timeout: count("postgresql.connect_timeout").unwrap_or(15),
-                statement_timeout: count("postgresql.statement_timeout").unwrap_or(900),
-                lock_timeout: count("postgresql.lock_timeout").unwrap_or(60),
-                retries: size("postgresql.retries").unwrap_or(8),
-                registry: switch("postgresql.registry", false),
+                connect_timeout: number("postgresql.connect_timeout"),
+                statement_timeout: number("postgresql.statement_timeout"),
+                lock_timeout: number("postgresql.lock_timeout"),
+                retries: number("postgresql.retries") as usize,
+                registry: switch("postgresql.registry"),
             },
             settings,
         }

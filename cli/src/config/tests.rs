@@ -162,6 +162,7 @@ fn unknown_keys_are_refused_with_the_one_that_was_meant() {
     for (file, expected) in [
         ("s3:\n  acess_key: x\n", "line 2: unknown key s3.acess_key; did you mean s3.access_key?"),
         ("\nmemory_limit: 1\n", "line 2: unknown key memory_limit; did you mean run.memory_limit?"),
+        ("run: [a, b]\n", "line 1: run must be a section with keys of its own"),
         ("s3: {Bucket: b}\n", "line 1: unknown key s3.Bucket; did you mean s3.bucket?"),
         ("ocp: {memory_limit: 1}\n", "line 1: unknown key ocp.memory_limit; did you mean run.memory_limit?"),
         (

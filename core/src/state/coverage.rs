@@ -73,11 +73,6 @@ impl Coverage {
         Ok(())
     }
 
-    /// Whether a chunk is inside.
-    pub fn contains(&self, chunk: &ChunkId) -> bool {
-        self.chunks.contains(chunk)
-    }
-
     /// Every chunk, in order.
     pub fn iter(&self) -> impl Iterator<Item = &ChunkId> {
         self.chunks.iter()
