@@ -128,7 +128,8 @@ pub struct CostCategory {
 /// One row of the node registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRole {
-    /// Node name.
+    /// Node name; NULL is that of none.
+    #[serde(deserialize_with = "none_is_nothing")]
     pub node: String,
     /// Resource id; a NULL one never matches.
     #[serde(default)]

@@ -45,6 +45,9 @@ pub(super) struct StorageRow<'a> {
     pub(super) category: Option<i32>,
 }
 
+/// The bits of the sums that are divided among nodes: what was requested, and what was used.
+const DIVIDED: u8 = 0b110;
+
 /// Matches every storage line item with the nodes of its pod, fan-out included.
 pub(super) fn group(
     state: &mut DayState,
@@ -70,8 +73,10 @@ pub(super) fn group(
         if volume.is_null() {
             continue; // NULL joins with nothing, so nothing is divided by its count
         }
+        // NULL divided by nothing is NULL.
+        let is_divided = || volumes.iter().any(|(key, sums)| key[3] == volume && sums.present & DIVIDED != 0);
         let count = match (nodes.len(), policy.on_nodeless_volume) {
-            (0, OnNodelessVolume::Refuse) => {
+            (0, OnNodelessVolume::Refuse) if is_divided() => {
                 let name = names.get(volume).unwrap_or_default();
                 return Err(Error::value(
                     Location::object(format!("{day}: volume {name}")).column("node"),

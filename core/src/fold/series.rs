@@ -1,4 +1,4 @@
-//! LastRows as they come again, hour after hour: a row finds its group by the ids of its dictionary keys, and what it repeats
+//! Pods as they come again, hour after hour: a row finds its group by the ids of its dictionary keys, and what it repeats
 //! is counted instead of added.
 //!
 //! ```text

@@ -121,6 +121,21 @@ fn case_42_a_pod_on_no_node_at_all_is_refused() {
     shares(&fixture, &[(None, 1.0, 1.0), (Some("n2"), 1.0, 1.0)]);
 }
 
+/// PostgreSQL's NULL / 0 is NULL, and no error.
+#[test]
+fn what_is_null_is_not_divided_by_no_node_either() {
+    let nothing = |sums| StorageRow { sums, ..storage() };
+    let fixture = fixture([PodRow { node: None, ..pod() }], [nothing([Some(1.0), None, None])]);
+    each(&fixture, |summary| {
+        let [capacity, month, request, usage] = one(summary.storage()).volume();
+        assert!(capacity.is_some() && month.is_some() && request.is_none() && usage.is_none());
+    });
+    for sums in [[None, Some(0.0), None], [None, None, Some(0.0)]] {
+        let fixture = self::fixture([PodRow { node: None, ..pod() }], [nothing(sums)]);
+        refused(&fixture.files(), &fixture.lookups, |error| assert_eq!(error.code(), "value", "{error}"));
+    }
+}
+
 #[test]
 fn case_43_handles_keep_rows_apart_that_look_alike() {
     let handle = |handle: Option<&str>| StorageRow { handle: handle.map(str::to_owned), ..storage() };

@@ -150,7 +150,8 @@ fn mounts(oracle: &Oracle, input: &Input) -> BTreeSet<Mount> {
 fn row(oracle: &Oracle, key: Key, group: &[Joined<'_>]) -> Result<Row> {
     // All of a group have one day and volume, hence one count.
     let nodes = group.iter().filter_map(|joined| joined.node_count).max().unwrap_or(1);
-    if nodes == 0 {
+    let sum = |metric: usize| Sum::of(group.iter().map(|joined| joined.storage.sums[metric])).finish(oracle);
+    if nodes == 0 && (sum(1).is_some() || sum(2).is_some()) {
         let at = group[0].storage.at.clone();
         return Err(value_error(
             at,
@@ -159,7 +160,6 @@ fn row(oracle: &Oracle, key: Key, group: &[Joined<'_>]) -> Result<Row> {
     }
     let days = if oracle.has(Bug::ThirtyDays) { 30 } else { key.day.days_in_month() };
     let month_seconds = 86_400.0 * f64::from(days);
-    let sum = |metric: usize| Sum::of(group.iter().map(|joined| joined.storage.sums[metric])).finish(oracle);
     let shared = |sum: Option<f64>| sum.map(|sum| sum / nodes as f64 / month_seconds * GIB);
     let labels = spelled(&key.labels);
     Ok(Row {

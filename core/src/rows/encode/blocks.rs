@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveBuilder, RecordBatch, StringArray, StringBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, PrimitiveBuilder, RecordBatch, StringArray,
+    StringBuilder,
 };
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type};
 use arrow::error::ArrowError;
@@ -34,7 +35,7 @@ impl Blocks {
             let part = batch.slice(start, (batch.num_rows() - start).min(BLOCK_ROWS - self.rows));
             let taken = self.fitting(&part);
             if taken == BLOCK_ROWS {
-                write(&part)?;
+                write(&without_idle_nulls(part)?)?;
                 start += taken;
                 continue;
             }
@@ -71,10 +72,35 @@ impl Blocks {
         if self.rows > 0 {
             let block = concat(&self.waiting)?;
             *self = Self::default();
-            write(&block)?;
+            write(&without_idle_nulls(block)?)?;
         }
         Ok(())
     }
+}
+
+/// The block without null buffers in which nothing is NULL. Which columns have one goes by how rows were gathered, and
+/// where one is, parquet's writer ends pages elsewhere.
+fn without_idle_nulls(block: RecordBatch) -> Result<RecordBatch> {
+    let is_idle = |column: &ArrayRef| column.nulls().is_some_and(|nulls| nulls.null_count() == 0);
+    if !block.columns().iter().any(is_idle) {
+        return Ok(block);
+    }
+    let filled = |column: &ArrayRef| match column.data_type() {
+        _ if !is_idle(column) => column.clone(),
+        DataType::Utf8 => {
+            let texts: &StringArray = column.as_string();
+            Arc::new(StringArray::new(texts.offsets().clone(), texts.values().clone(), None))
+        }
+        DataType::Float64 => values::<Float64Type>(column),
+        DataType::Date32 => values::<Date32Type>(column),
+        _ => values::<Int32Type>(column),
+    };
+    let columns = block.columns().iter().map(filled).collect();
+    RecordBatch::try_new(block.schema(), columns).map_err(super::failed)
+}
+
+fn values<T: ArrowPrimitiveType>(column: &ArrayRef) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(column.as_primitive::<T>().values().clone(), None))
 }
 
 /// Batches of finished rows as one; those of another schema are refused.

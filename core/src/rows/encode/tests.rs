@@ -76,6 +76,33 @@ fn csv_line(rows: &RecordBatch) -> String {
     text.split_once("\r\n").expect("a header").1.to_owned()
 }
 
+/// A slice keeps the null buffer of the whole, though nothing in it may be NULL.
+#[test]
+fn a_null_elsewhere_shows_in_no_byte() {
+    let with = |first: Option<f64>, count: usize| {
+        let rows = batch(count);
+        let column = |(field, column): (&Arc<Field>, &ArrayRef)| -> ArrayRef {
+            match field.data_type() {
+                DataType::Float64 => {
+                    let numbers = (1..count).map(|row| Some((row % 8191) as f64 / 3.0));
+                    Arc::new(std::iter::once(first).chain(numbers).collect::<Float64Array>())
+                }
+                _ => new_null_array(column.data_type(), count),
+            }
+        };
+        let columns = rows.schema().fields().iter().zip(rows.columns()).map(column).collect();
+        RecordBatch::try_new(rows.schema(), columns).expect("every column has its type")
+    };
+    let count = 4 * BLOCK_ROWS;
+    let filled = with(Some(0.0), count).slice(1, count - 1);
+    let sliced = with(None, count).slice(1, count - 1);
+    for format in [RowsFormat::Parquet, RowsFormat::Arrow] {
+        let same =
+            encode(format, std::slice::from_ref(&filled)) == encode(format, std::slice::from_ref(&sliced));
+        assert!(same, "{format}");
+    }
+}
+
 #[test]
 fn equal_rows_give_equal_bytes_however_they_are_cut() {
     let whole = batch(20_000);
