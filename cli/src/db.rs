@@ -179,7 +179,7 @@ impl Asked {
             Some(path) => read_lookups(path)?,
             None => Lookups::default(),
         };
-        complete(&config, &mut lookups)?;
+        complete(&config, &mut lookups);
         require_source(&lookups)?;
         lookups.source_uuid = lookups.source_uuid.to_lowercase();
         let output = match &config.run.output {

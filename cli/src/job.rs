@@ -107,6 +107,12 @@ impl Job {
                 let database =
                     database.ok_or_else(|| wrong("no output: give --output DIR or --database URL"))?;
                 let schema = tenant(lookups.schema.as_deref())?;
+                if config.postgresql.schema.as_ref().is_some_and(|ours| ours != schema.name()) {
+                    let theirs = schema.name();
+                    return Err(wrong(&format!(
+                        "the lookups are of schema {theirs}, and postgresql.schema is another: give --schema to say which"
+                    )));
+                }
                 let output = match purpose {
                     Purpose::Publish => {
                         ensure_period(&mut lookups, &fold, &database, &schema).await?;

@@ -105,7 +105,7 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     let (config, runtime) = (common.load(&args.settings())?, runtime()?);
     for (flag, path) in [("--report", &config.run.report), ("--metrics-file", &config.metrics.textfile)] {
-        require_directory(flag, path.as_deref())?;
+        make_directory(flag, path.as_deref())?;
     }
     let metrics = Metrics::start(&config.metrics, &runtime)?;
     let source = config.ocp.provider_uuid.clone().unwrap_or_default().to_lowercase();
@@ -123,15 +123,12 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
     ended.map(|()| report)
 }
 
-/// A place that is not there is better found before the run than after it.
-fn require_directory(flag: &str, file: Option<&Path>) -> Result<()> {
-    let directory = file.and_then(Path::parent).filter(|directory| !directory.as_os_str().is_empty());
-    match directory {
-        Some(directory) if !directory.is_dir() => {
-            Err(wrong(&format!("{flag}: there is no directory {}", directory.display())))
-        }
-        _ => Ok(()),
-    }
+/// A place where nothing can be written is better found before the run than after it.
+fn make_directory(flag: &str, file: Option<&Path>) -> Result<()> {
+    let Some(directory) = file.and_then(Path::parent) else { return Ok(()) };
+    let refuse =
+        |error| wrong(&format!("{flag}: cannot make the directory {}: {error}", directory.display()));
+    std::fs::create_dir_all(directory).map_err(refuse)
 }
 
 fn carry_out(

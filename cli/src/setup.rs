@@ -27,7 +27,7 @@ pub(crate) async fn lookups_of(config: &Config, selection: &Selection) -> Result
         },
     };
     let (month, period) = (month_of(&lookups), lookups.report_period_id);
-    complete(config, &mut lookups)?;
+    complete(config, &mut lookups);
     selection.complete(&mut lookups);
     if month.is_some()
         && month != month_of(&lookups)
@@ -52,19 +52,11 @@ fn month_of(lookups: &Lookups) -> Option<Month> {
     lookups.range().ok().map(|(first, _)| first.month())
 }
 
-/// Completes lookups by the settings. Where both say something, and not the same, it is told; of two tenants none is
-/// chosen.
-pub(crate) fn complete(config: &Config, lookups: &mut Lookups) -> Result<()> {
+/// Completes lookups by the settings. Where both say something, and not the same, it is told.
+pub(crate) fn complete(config: &Config, lookups: &mut Lookups) {
     for key in config.complete(lookups) {
-        if key == "postgresql.schema" {
-            let theirs = lookups.schema.as_deref().unwrap_or_default();
-            return Err(wrong(&format!(
-                "the lookups are of schema {theirs}, {key} is another: give --schema to say which"
-            )));
-        }
         tracing::warn!("{key} says otherwise than the lookups, which count; a flag overrides them");
     }
-    Ok(())
 }
 
 pub(crate) fn read_lookups(path: &Path) -> Result<Lookups> {
@@ -79,7 +71,7 @@ pub(crate) fn read_lookups(path: &Path) -> Result<Lookups> {
 /// What koku's tables say of the source and the month of the settings.
 async fn answered_by(database: PostgresConfig, config: &Config) -> Result<Lookups> {
     let mut asked = Lookups::default();
-    complete(config, &mut asked)?;
+    complete(config, &mut asked);
     let schema = tenant(asked.schema.as_deref())?;
     require_source(&asked)?;
     let (first, last) = asked.range()?;

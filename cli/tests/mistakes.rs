@@ -12,25 +12,26 @@ const SUMMARY: &str = "org1234567.reporting_ocpusagelineitem_daily_summary";
 #[test]
 fn settings_that_the_lookups_beat_are_told_and_of_two_tenants_none_is_chosen() {
     let bench = Bench::generated(DAYSUM, 2);
-    let run = |code, more: &[&str], variables: &[(&str, &str)]| {
-        let (input, output) = (bench.path("input"), bench.path("out"));
-        let run = ["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
-        let variables: Vec<(&str, String)> =
-            variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        DAYSUM.ends_with(code, &[&run[..], more].concat(), &variables)
-    };
-    let said = run(2, &[], &[("DAYSUM_POSTGRESQL_SCHEMA", "org2")]);
+    let lookups = Lookups::from_json(&fs::read(&bench.lookups).expect("lookups")).expect("lookups");
+    let (name, url) = DAYSUM.tenant(&lookups);
+    let input = bench.path("input");
+    let run = ["run", text(&input), "--lookups", text(&bench.lookups)];
+    let other = [("DAYSUM_POSTGRESQL_SCHEMA", "org2".to_owned())];
+    let said = DAYSUM.ends_with(2, &[&run[..], &["--database", &url]].concat(), &other);
     assert!(said.contains("give --schema to say which"), "{said}");
-    let said = run(0, &["--schema", "org2"], &[("DAYSUM_POSTGRESQL_SCHEMA", "org3")]);
+    let said = DAYSUM.ends_with(0, &[&run[..], &["--database", &url, "--schema", SCHEMA]].concat(), &other);
     assert!(!said.contains("otherwise"), "{said}");
-    let said = run(
-        0,
-        &[],
-        &[("OCP_CLUSTER_ID", "another"), ("OCP_START_DATE", "2025-11-02"), ("OCP_END_DATE", "2025-11-02")],
-    );
+    assert_ne!(shared().sql(&name, &format!("SELECT count(*) FROM {SUMMARY}")), "0");
+
+    let variables =
+        [("OCP_CLUSTER_ID", "another"), ("OCP_START_DATE", "2025-11-02"), ("OCP_END_DATE", "2025-11-02")];
+    let variables = [&other[..], &variables.map(|(name, value)| (name, value.to_owned()))].concat();
+    let output = bench.path("out");
+    let said = DAYSUM.ends_with(0, &[&run[..], &["--output", text(&output)]].concat(), &variables);
     for key in ["ocp.cluster_id", "ocp.start_date"] {
         assert!(said.contains(&format!("{key} says otherwise than the lookups")), "{said}");
     }
+    assert!(!said.contains("schema"), "files are in none: {said}");
 }
 
 #[test]
@@ -127,8 +128,12 @@ fn a_word_that_is_no_level_does_not_silence_the_log() {
     let run = ["run", text(&input), "--lookups", text(&bench.lookups), "--output", text(&output)];
     let said = DAYSUM.ends_with(0, &run, &[("DAYSUM_LOG", "wran".to_owned())]);
     assert!(said.contains("\"wran\" is no level") && said.contains("published"), "{said}");
-    let said = DAYSUM.ends_with(2, &[&run[..], &["--report", "no/such/r.json"]].concat(), &[]);
-    assert!(said.contains("--report: there is no directory no/such"), "{said}");
+    let below_a_file = bench.lookups.join("r.json");
+    let said = DAYSUM.ends_with(2, &[&run[..], &["--report", text(&below_a_file)]].concat(), &[]);
+    assert!(said.contains("--report: cannot make the directory"), "{said}");
+    let inside = output.join("reports/r.json");
+    DAYSUM.ends_with(0, &[&run[..], &["--report", text(&inside)]].concat(), &[]);
+    assert!(inside.exists());
 }
 
 #[test]

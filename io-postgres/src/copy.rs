@@ -14,6 +14,7 @@ use daysum_core::{Day, Error, Location, Result, rows};
 use uuid::Uuid;
 
 use crate::numeric::{NumericEncoder, NumericMode};
+use crate::scope::DayScope;
 use crate::tables::{Kind, written};
 
 /// Chunks this large keep the connection busy and the buffer small.
@@ -23,17 +24,9 @@ const EPOCH: i32 = 10_957;
 /// What a jsonb value may weigh in total.
 const MAX_JSON: usize = 0x0fff_ffff;
 
-/// What every row of a write must carry.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Target {
-    pub(crate) source: Uuid,
-    pub(crate) period: i32,
-    pub(crate) day: Day,
-}
-
 /// Encodes batches into chunks.
 pub(crate) struct RowEncoder {
-    target: Target,
+    target: DayScope,
     /// The source as most rows spell it.
     source_text: String,
     numbers: Vec<NumericEncoder>,
@@ -43,7 +36,7 @@ pub(crate) struct RowEncoder {
 }
 
 impl RowEncoder {
-    pub(crate) fn new(target: Target, mode: NumericMode) -> Self {
+    pub(crate) fn new(target: DayScope, mode: NumericMode) -> Self {
         let mut buffer = BytesMut::with_capacity(CHUNK + 4096);
         buffer.put_slice(b"PGCOPY\n\xff\r\n\0");
         buffer.put_u64(0); // no flags, no header extension

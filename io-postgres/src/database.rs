@@ -1,18 +1,18 @@
 //! Everything around the sink: making and checking a schema, lookups, periods, the registry, reading back.
 
 use arrow::array::RecordBatch;
-use daysum_core::port::WriteScope;
-use daysum_core::{Day, Error, Lookups, Month, Result};
+use daysum_core::{Lookups, Month, Result};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::check::{self, Problem};
 use crate::config::PostgresConfig;
 use crate::diff::{self, DayDiff};
-use crate::error::{PostgresError, during, refused};
+use crate::error::during;
 use crate::ident::Schema;
-use crate::locks::{lock_ddl, source_of};
+use crate::locks::lock_ddl;
 use crate::numeric::NumericMode;
 use crate::registry::{self, Registry, RegistryChanges};
+use crate::scope::{DayScope, source_of};
 use crate::session::{Session, begin, transaction_settings};
 use crate::{init, lookups, read};
 
@@ -21,34 +21,6 @@ use crate::{init, lookups, read};
 pub struct Database {
     session: Session,
     schema: Schema,
-}
-
-/// Which rows a day has: those that a write of the day would replace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DayScope {
-    /// The provider.
-    pub source_uuid: String,
-    /// Its report period.
-    pub report_period_id: i32,
-    /// The day.
-    pub day: Day,
-}
-
-impl TryFrom<&WriteScope> for DayScope {
-    type Error = Error;
-
-    /// Fails where the scope has no report period.
-    fn try_from(scope: &WriteScope) -> Result<Self> {
-        let report_period_id = scope.report_period_id.ok_or_else(|| {
-            let (source_uuid, month) = (scope.source_uuid.clone(), scope.day.month());
-            refused(
-                format!("read {}", scope.day),
-                false,
-                PostgresError::NoReportPeriod { source_uuid, month },
-            )
-        })?;
-        Ok(Self { source_uuid: scope.source_uuid.clone(), report_period_id, day: scope.day })
-    }
 }
 
 impl Database {

@@ -1,39 +1,14 @@
 //! Advisory locks: who waits for whom.
 
-use daysum_core::port::WriteScope;
-use daysum_core::{Error, Month, Result};
+use daysum_core::{Month, Result};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, Transaction};
-use uuid::Uuid;
 
 use crate::config::Timeouts;
-use crate::copy::Target;
-use crate::error::{PostgresError, during, port, refused};
+use crate::error::{during, port};
 use crate::ident::Schema;
+use crate::scope::DayScope;
 use crate::session::{begin, transaction_settings};
-
-impl Target {
-    /// The scope's names, parsed once.
-    pub(crate) fn of(scope: &WriteScope) -> Result<Self> {
-        let source = source_of(&scope.source_uuid)?;
-        let period = scope.report_period_id.ok_or_else(|| {
-            let (source_uuid, month) = (source.to_string(), scope.day.month());
-            refused(
-                format!("begin {}", scope.day),
-                false,
-                PostgresError::NoReportPeriod { source_uuid, month },
-            )
-        })?;
-        Ok(Self { source, period, day: scope.day })
-    }
-}
-
-/// A source as PostgreSQL's uuid.
-pub(crate) fn source_of(text: &str) -> Result<Uuid> {
-    text.parse().map_err(|_| Error::Config {
-        reason: format!("source {text:?} is no UUID; koku's tables know providers by their UUID"),
-    })
-}
 
 /// Writers of one month share the month's lock and exclude each other by day: days of one month do not wait
 /// for each other, and whoever wants the month for itself can take it.
@@ -43,7 +18,7 @@ pub(crate) fn source_of(text: &str) -> Result<Uuid> {
 pub(crate) async fn lock_day(
     tx: &Transaction<'_>,
     schema: &Schema,
-    Target { source, period, day }: Target,
+    DayScope { source, period, day }: DayScope,
 ) -> Result<(), tokio_postgres::Error> {
     let month: Month = day.month();
     let month = lock_key(&[schema.name(), &source.to_string(), &month.to_string()]);

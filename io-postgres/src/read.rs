@@ -7,12 +7,11 @@ use daysum_core::{Result, rows};
 use futures::{StreamExt, pin_mut};
 use tokio_postgres::{Row, Transaction};
 
-use crate::database::DayScope;
 use crate::error::during;
 use crate::ident::{Schema, quote};
 use crate::ledger::EPOCH_SQL;
-use crate::locks::source_of;
 use crate::numeric::Scaled;
+use crate::scope::DayScope;
 use crate::tables::{Kind, SUMMARISED, SUMMARY, replaced, written};
 
 /// One column of stored values.
@@ -35,7 +34,7 @@ pub(crate) struct StoredDay {
 
 pub(crate) async fn day(tx: &Transaction<'_>, schema: &Schema, scope: &DayScope) -> Result<StoredDay> {
     let during = during("read the rows");
-    let source = source_of(&scope.source_uuid)?;
+    let DayScope { source, period, day } = scope;
     let table = schema.table(SUMMARY);
     let expressions: Vec<String> = written()
         .iter()
@@ -53,8 +52,7 @@ pub(crate) async fn day(tx: &Transaction<'_>, schema: &Schema, scope: &DayScope)
         expressions.join(", "),
         replaced()
     );
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-        [&scope.report_period_id, &scope.day.0, &source];
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [period, &day.0, source];
     let mut columns: Vec<Stored> = written().iter().map(|(_, kind)| Stored::empty(*kind)).collect();
     let mut rows = 0;
     let found = tx.query_raw(&sql, parameters).await.map_err(&during)?;

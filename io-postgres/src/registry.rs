@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::error::during;
 use crate::ident::Schema;
-use crate::locks::source_of;
+use crate::scope::source_of;
 use crate::tables::{CLUSTERS, NODES, PROJECTS, VOLUMES};
 
 /// What one run knows about one cluster.

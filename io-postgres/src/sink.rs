@@ -19,13 +19,13 @@ use tracing::info;
 
 use crate::check;
 use crate::config::PostgresConfig;
-use crate::copy::Target;
 use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
 use crate::ledger;
-use crate::locks::{lock_day, lock_ddl, make_table, source_of};
+use crate::locks::{lock_day, lock_ddl, make_table};
 use crate::numeric::NumericMode;
 use crate::partition;
+use crate::scope::{DayScope, source_of};
 use crate::seen;
 use crate::session::{Session, answer, begin, retry_after, transaction_settings};
 use crate::tables::{SUMMARY, replaced};
@@ -91,8 +91,8 @@ impl PostgresSink {
         }
     }
 
-    async fn remove_once(&mut self, entry: &Published, target: Target) -> Result<Option<u64>> {
-        let Target { source, period, day } = target;
+    async fn remove_once(&mut self, entry: &Published, target: DayScope) -> Result<Option<u64>> {
+        let DayScope { source, period, day } = target;
         let operation = format!("remove {day}");
         self.session.connected().await?;
         let Session { config, client, broken } = &mut self.session;
@@ -126,7 +126,7 @@ impl PostgresSink {
         scope: &WriteScope,
         rows: impl Iterator<Item = Result<RecordBatch>> + Send,
     ) -> Result<Receipt> {
-        let target = Target::of(scope)?;
+        let target = DayScope::try_from(scope)?;
         self.prepare(target).await?;
         let mut write = self.open(scope, target).await?;
         for batch in rows {
@@ -136,7 +136,7 @@ impl PostgresSink {
     }
 
     /// Everything that must hold before a transaction is opened: the table, the ledger, the partition.
-    async fn prepare(&mut self, target: Target) -> Result<()> {
+    async fn prepare(&mut self, target: DayScope) -> Result<()> {
         let timeouts = self.session.config.timeouts.clone();
         let schema = self.schema.clone();
         let client = self.session.connected().await?;
@@ -162,7 +162,7 @@ impl PostgresSink {
     }
 
     /// Opens the transaction and takes its locks.
-    async fn open<'a>(&'a mut self, scope: &'a WriteScope, target: Target) -> Result<PostgresWrite<'a>> {
+    async fn open<'a>(&'a mut self, scope: &'a WriteScope, target: DayScope) -> Result<PostgresWrite<'a>> {
         let Session { config, client, broken } = &mut self.session;
         let operation = format!("begin {}", scope.day);
         let client = client
@@ -198,7 +198,7 @@ impl Sink for PostgresSink {
 
     fn begin<'a>(&'a mut self, scope: &'a WriteScope) -> BoxFuture<'a, Result<Box<dyn SinkWrite + 'a>>> {
         Box::pin(async move {
-            let target = Target::of(scope)?;
+            let target = DayScope::try_from(scope)?;
             let mut delays = self.session.config.retry.delays();
             while let Err(error) = self.prepare(target).await {
                 retry_after(error, &mut delays).await?;
@@ -262,7 +262,7 @@ impl Ledger for PostgresSink {
     /// Of its rows those go that a write would replace (SPEC 2.12).
     fn remove_day<'a>(&'a mut self, entry: &'a Published) -> BoxFuture<'a, Result<Option<u64>>> {
         Box::pin(async move {
-            let target = Target::of(&entry.scope)?;
+            let target = DayScope::try_from(&entry.scope)?;
             let mut delays = self.session.config.retry.delays();
             loop {
                 match self.remove_once(entry, target).await {

@@ -14,11 +14,12 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::config::PostgresConfig;
-use crate::copy::{Bound, RowEncoder, Target};
+use crate::copy::{Bound, RowEncoder};
 use crate::error::{PostgresError, during, is_ambiguous, refused};
 use crate::ident::Schema;
 use crate::ledger::{self, Entry};
 use crate::locks::lock_day;
+use crate::scope::DayScope;
 use crate::session::{Session, answer, begin, retry_after, transaction_settings};
 use crate::sink::SinkOptions;
 use crate::tables::{SUMMARISED, SUMMARY, copied_columns, replaced};
@@ -29,7 +30,7 @@ pub(crate) struct PostgresWrite<'a> {
     copy: Option<Pin<Box<CopyInSink<Bytes>>>>,
     tx: Transaction<'a>,
     encoder: RowEncoder,
-    target: Target,
+    target: DayScope,
     config: &'a PostgresConfig,
     broken: &'a mut bool,
     schema: &'a Schema,
@@ -53,7 +54,7 @@ impl<'a> PostgresWrite<'a> {
     )]
     pub(crate) fn new(
         tx: Transaction<'a>,
-        target: Target,
+        target: DayScope,
         entry: Option<Entry>,
         config: &'a PostgresConfig,
         broken: &'a mut bool,
@@ -139,7 +140,7 @@ impl PostgresWrite<'_> {
         let operation = format!("delete the old rows of {}", self.scope.day);
         let table = self.schema.table(SUMMARY);
         let (replaced, tx) = (replaced(), &self.tx);
-        let Target { source, period, day } = self.target;
+        let DayScope { source, period, day } = self.target;
         let delete = format!("DELETE FROM {table} WHERE {replaced}");
         let delete_moved = format!("{delete} AND source_uuid = $3 AND {SUMMARISED}");
         // The day may have been published under another period; it would be counted twice.
@@ -182,7 +183,7 @@ impl PostgresWrite<'_> {
         let Some(entry) = &self.entry else {
             return Ok(false);
         };
-        let Target { source, period, day } = self.target;
+        let DayScope { source, period, day } = self.target;
         let sql = format!(
             "SELECT count(*) FROM {} WHERE {} AND source_uuid = $3 AND {SUMMARISED}",
             self.schema.table(SUMMARY),
@@ -293,7 +294,7 @@ impl PostgresWrite<'_> {
 pub(crate) async fn other_source(
     tx: &Transaction<'_>,
     schema: &Schema,
-    Target { source, period, day }: Target,
+    DayScope { source, period, day }: DayScope,
 ) -> Result<Option<Uuid>, tokio_postgres::Error> {
     let (table, replaced) = (schema.table(SUMMARY), replaced());
     let sql = format!("SELECT source_uuid FROM {table} WHERE {replaced} AND source_uuid <> $3 LIMIT 1");
@@ -306,7 +307,7 @@ async fn commit(
     config: &PostgresConfig,
     broken: &mut bool,
     schema: &Schema,
-    target: Target,
+    target: DayScope,
     write_id: Uuid,
 ) -> Result<()> {
     let mut ambiguous = false;
@@ -332,7 +333,7 @@ async fn resolve(
     operation: &str,
     config: &PostgresConfig,
     schema: &Schema,
-    target: Target,
+    target: DayScope,
     write_id: Uuid,
 ) -> Result<()> {
     let mut session = Session::new(config.clone());

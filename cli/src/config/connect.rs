@@ -83,9 +83,9 @@ impl Config {
         text("ocp.provider_uuid", &ocp.provider_uuid, &mut lookups.source_uuid);
         text("ocp.cluster_id", &ocp.cluster_id, &mut lookups.cluster_id);
         text("ocp.cluster_alias", &ocp.cluster_alias, &mut lookups.cluster_alias);
-        let schema = lookups.schema.get_or_insert_default();
-        text("postgresql.schema", &self.postgresql.schema, schema);
-        lookups.schema.take_if(|schema| schema.is_empty());
+        if lookups.schema.is_none() || self.is_flag("postgresql.schema") {
+            lookups.schema = self.postgresql.schema.clone().or(lookups.schema.take());
+        }
         match (lookups.report_period_id, ocp.report_period_id) {
             (Some(theirs), Some(ours)) if !self.is_flag("ocp.report_period_id") => {
                 beaten.extend((theirs != ours).then_some("ocp.report_period_id"));
