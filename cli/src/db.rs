@@ -8,7 +8,7 @@ use daysum_io_s3::{Missing, Place};
 
 use crate::args::{Common, DaysArgs, Settings};
 use crate::output::Output;
-use crate::setup::{as_the, complete, read_lookups, require_source, runtime, tenant, wrong};
+use crate::setup::{as_the, complete, read_lookups, require_source, runtime, tenant};
 
 /// The tables themselves.
 #[derive(Debug, Subcommand)]
@@ -73,7 +73,7 @@ pub(crate) struct StatusArgs {
 /// A database and the schema of one tenant in it.
 fn target(config: &Config) -> Result<(PostgresConfig, Schema)> {
     let database =
-        config.postgresql.connection()?.ok_or_else(|| wrong("no database: give --database URL"))?;
+        config.postgresql.connection()?.ok_or_else(|| Error::config("no database: give --database URL"))?;
     Ok((database, tenant(config.postgresql.schema.as_deref())?))
 }
 
@@ -165,7 +165,7 @@ pub(crate) fn quarantine(common: &Common, command: &QuarantineCommand) -> Result
 }
 
 fn unknown(object: &str) -> Error {
-    wrong(&format!("{object:?} is not in quarantine; `daysum quarantine list` shows what is"))
+    Error::config(format!("{object:?} is not in quarantine; `daysum quarantine list` shows what is"))
 }
 
 impl Asked {

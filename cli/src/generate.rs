@@ -9,8 +9,6 @@ use clap::Args;
 use daysum::synth::{Shape, generate};
 use daysum_core::{Day, Error, Result};
 
-use crate::setup::wrong;
-
 /// How large, and where.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
@@ -78,11 +76,13 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<String> {
     let output = &args.output;
     let cannot = |error| Error::port("generator", format!("open {}", output.display()), false, error);
     if output.to_string_lossy().contains("://") {
-        return Err(wrong("clusters are generated into a directory of this machine; copy it from there"));
+        return Err(Error::config(
+            "clusters are generated into a directory of this machine; copy it from there",
+        ));
     }
     fs::create_dir_all(output).map_err(cannot)?;
     if fs::read_dir(output).map_err(cannot)?.next().is_some() {
-        return Err(wrong(&format!(
+        return Err(Error::config(format!(
             "{} is not empty; name a directory that is empty or absent",
             output.display()
         )));
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<String> {
     let rows = args.pods.map_or(args.rows, |pods| u64::from(pods) * 24 * u64::from(args.days));
     let mut shape = Shape::of_rows(rows, args.days, args.start, args.seed);
     if i64::from(shape.pods) > MOST_PODS {
-        return Err(wrong(&format!(
+        return Err(Error::config(format!(
             "{} pods in a day, of which {MOST_PODS} are possible: give fewer --rows, or more --days",
             shape.pods
         )));

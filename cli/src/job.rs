@@ -12,7 +12,7 @@ use daysum::spill::SpillFiles;
 use daysum_core::decode::Layouts;
 use daysum_core::drive::{self, KeyFacts, Plan, Schedule, Seen, UnreadableObject};
 use daysum_core::port::{InputObject, ListRequest, ObjectMeta, Published, RunId, Source, SpillStore};
-use daysum_core::{Day, FoldConfig, Lookups, Policy, Result};
+use daysum_core::{Day, Error, FoldConfig, Lookups, Policy, Result};
 use daysum_io_postgres::Cluster;
 use daysum_io_s3::{Missing, Place};
 use futures::{StreamExt, TryStreamExt};
@@ -24,7 +24,7 @@ use crate::report::Report;
 use crate::run::{ReadArgs, TargetArgs};
 use crate::setup::{
     as_the, ensure_period, lookups_of, open, output_within, require_source, tenant, warn_of_missing_capacity,
-    warn_of_missing_columns, wrong,
+    warn_of_missing_columns,
 };
 
 /// What a run is for.
@@ -84,18 +84,19 @@ impl Job {
         require_source(&lookups)?;
         let (first, last) = fold.range();
         if first.month() != last.month() && database.is_some() {
-            return Err(wrong(
+            return Err(Error::config(
                 "rows of a database belong to a report period, which is one month: give --month, or a range within a month",
             ));
         }
         if config.run.output.is_some() && config.run.lookups.is_some() && config.is_flag("postgresql.url") {
             tracing::warn!("--database has no effect: rows go to the output, and the lookups are a file");
         }
-        let input = config.input().ok_or_else(|| wrong("no input: give a directory or s3:// address"))?;
+        let input =
+            config.input().ok_or_else(|| Error::config("no input: give a directory or s3:// address"))?;
         let source = open(input.expose(), config)?;
         let (output, own) = match &config.run.output {
             Some(_) if target.registry => {
-                return Err(wrong(
+                return Err(Error::config(
                     "--registry writes tables of a database: give --database URL and no --output",
                 ));
             }
@@ -104,12 +105,12 @@ impl Job {
                 (files_of(config, output, purpose)?, own)
             }
             None => {
-                let database =
-                    database.ok_or_else(|| wrong("no output: give --output DIR or --database URL"))?;
+                let database = database
+                    .ok_or_else(|| Error::config("no output: give --output DIR or --database URL"))?;
                 let schema = tenant(lookups.schema.as_deref())?;
                 if config.postgresql.schema.as_ref().is_some_and(|ours| ours != schema.name()) {
                     let theirs = schema.name();
-                    return Err(wrong(&format!(
+                    return Err(Error::config(format!(
                         "the lookups are of schema {theirs}, and postgresql.schema is another: give --schema to say which"
                     )));
                 }
@@ -246,7 +247,7 @@ impl Job {
         {
             return Ok(());
         }
-        Err(wrong(
+        Err(Error::config(
             "--prune: the listing has no object that a published day was computed from, as in an outage or after a \
              slip in the address. Run without --prune first; add --force where those objects are gone for good",
         ))

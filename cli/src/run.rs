@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use clap::Args;
 use daysum::config::Config;
-use daysum_core::{Day, Result};
+use daysum_core::{Day, Error, Result};
 use daysum_io_postgres::DayDiff;
 use tokio::runtime::Runtime;
 
@@ -23,7 +23,7 @@ use crate::job::{Job, Purpose};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::report::{Report, cpu_seconds, failure_code, peak_rss_bytes};
-use crate::setup::{runtime, wrong};
+use crate::setup::runtime;
 
 /// What to read, and by what means.
 #[derive(Debug, Args)]
@@ -127,7 +127,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Result<Report> {
 fn make_directory(flag: &str, file: Option<&Path>) -> Result<()> {
     let Some(directory) = file.and_then(Path::parent) else { return Ok(()) };
     let refuse =
-        |error| wrong(&format!("{flag}: cannot make the directory {}: {error}", directory.display()));
+        |error| Error::config(format!("{flag}: cannot make the directory {}: {error}", directory.display()));
     std::fs::create_dir_all(directory).map_err(refuse)
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn plan(common: &Common, args: &PlanArgs) -> Result<String> {
 pub(crate) fn compare(common: &Common, reading: &ReadArgs, show_rows: bool) -> Result<(String, u8)> {
     let (mut config, runtime) = (common.load(&reading.settings())?, runtime()?);
     if config.postgresql.connection()?.is_none() {
-        return Err(wrong("diff and verify compare with a database: give --database URL"));
+        return Err(Error::config("diff and verify compare with a database: give --database URL"));
     }
     config.run.output = None;
     let every_day = TargetArgs { force: true, ..TargetArgs::default() };

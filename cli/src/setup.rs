@@ -61,9 +61,9 @@ pub(crate) fn complete(config: &Config, lookups: &mut Lookups) {
 
 pub(crate) fn read_lookups(path: &Path) -> Result<Lookups> {
     let json = std::fs::read(path)
-        .map_err(|error| wrong(&format!("cannot read the lookups {}: {error}", path.display())))?;
+        .map_err(|error| Error::config(format!("cannot read the lookups {}: {error}", path.display())))?;
     Lookups::from_json(&json).map_err(|error| match error {
-        Error::Config { reason } => wrong(&format!("{}: {reason}", path.display())),
+        Error::Config { reason } => Error::config(format!("{}: {reason}", path.display())),
         other => other,
     })
 }
@@ -76,7 +76,7 @@ async fn answered_by(database: PostgresConfig, config: &Config) -> Result<Lookup
     require_source(&asked)?;
     let (first, last) = asked.range()?;
     if first.month() != last.month() {
-        return Err(wrong("a report period is one month: give --month, or a range within a month"));
+        return Err(Error::config("a report period is one month: give --month, or a range within a month"));
     }
     let answered = Database::new(database, schema).lookups(&asked.source_uuid, first.month()).await?;
     Ok(Lookups { schema: asked.schema, ..answered })
@@ -85,7 +85,7 @@ async fn answered_by(database: PostgresConfig, config: &Config) -> Result<Lookup
 /// Rows belong to a source.
 pub(crate) fn require_source(lookups: &Lookups) -> Result<()> {
     if lookups.source_uuid.is_empty() {
-        return Err(wrong("no source: give --source UUID, or source_uuid in the lookups"));
+        return Err(Error::config("no source: give --source UUID, or source_uuid in the lookups"));
     }
     Ok(())
 }
@@ -113,7 +113,7 @@ pub(crate) async fn ensure_period(
     }
     let month = fold.range().0.month();
     if lookups.cluster_id.is_empty() {
-        return Err(wrong(&format!(
+        return Err(Error::config(format!(
             "{} has no report period for source {} and {month}: koku makes it; without koku give --cluster-id",
             schema.name(),
             lookups.source_uuid
@@ -148,7 +148,7 @@ pub(crate) fn output_within(input: &Address, output: &Address) -> Result<Option<
     let (Some(from), Some(to)) = (folder(input.expose()), folder(output.expose())) else { return Ok(None) };
     match to.strip_prefix(&from) {
         Ok(inside) if inside.as_os_str().is_empty() => {
-            Err(wrong(&format!("the output {output} is the input: give another directory")))
+            Err(Error::config(format!("the output {output} is the input: give another directory")))
         }
         Ok(inside) => Ok(Some(format!("{}/", inside.display()))),
         Err(_) => Ok(None),
@@ -172,7 +172,10 @@ fn folder(address: &str) -> Option<PathBuf> {
 /// A file of this machine, where an address would be taken for one.
 pub(crate) fn local(path: &Path) -> Result<&Path> {
     if path.to_string_lossy().contains("://") {
-        return Err(wrong(&format!("{}: only a file of this machine can be given here", path.display())));
+        return Err(Error::config(format!(
+            "{}: only a file of this machine can be given here",
+            path.display()
+        )));
     }
     Ok(path)
 }
@@ -204,9 +207,5 @@ pub(crate) fn runtime() -> Result<Runtime> {
 
 /// The schema of the tenant, which nobody may leave out.
 pub(crate) fn tenant(schema: Option<&str>) -> Result<Schema> {
-    Schema::new(schema.ok_or_else(|| wrong("no schema: give --schema, such as org1234567"))?)
-}
-
-pub(crate) fn wrong(reason: &str) -> Error {
-    Error::config(reason)
+    Schema::new(schema.ok_or_else(|| Error::config("no schema: give --schema, such as org1234567"))?)
 }

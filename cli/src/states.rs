@@ -16,9 +16,7 @@ use daysum_io_s3::{Missing, ObjectStoreSink, Place};
 use crate::args::{Common, Selection};
 use crate::output::Writer;
 use crate::replace::replace;
-use crate::setup::{
-    as_the, local, lookups_of, open, require_source, runtime, warn_of_missing_columns, wrong,
-};
+use crate::setup::{as_the, local, lookups_of, open, require_source, runtime, warn_of_missing_columns};
 
 /// What to fold.
 #[derive(Debug, Args)]
@@ -84,7 +82,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
         let mut objects = plan.objects.iter().filter(|object| is_asked(&object.meta.key)).peekable();
         if objects.peek().is_none() {
             let known = plan.objects.len();
-            return Err(wrong(&format!(
+            return Err(Error::config(format!(
                 "nothing to fold: of {known} objects of this source and these days, none is asked for; see --source, \
                  the dates, and --only"
             )));
