@@ -288,9 +288,6 @@ impl Job {
 
     async fn list(&self, lookups: &Lookups) -> Result<Vec<ObjectMeta>> {
         let mut listed = drive::list(&*self.source, &ListRequest::default(), lookups).await?;
-        if listed.is_empty() {
-            self.tell_of_others().await?;
-        }
         let Some(own) = &self.own else { return Ok(listed) };
         let below = listed.len();
         listed.retain(|object| !object.key.starts_with(own));
@@ -301,12 +298,13 @@ impl Job {
         Ok(listed)
     }
 
-    /// Tells where Parquet lies in the input after all: of another source, or of other months.
-    async fn tell_of_others(&self) -> Result<()> {
+    /// Of a run that found nothing: tells where Parquet lies in the input after all, of another source or of other months.
+    pub(crate) async fn tell_of_others(&self) -> Result<()> {
         let all = ListRequest::default();
         let mut listed = self.source.list(&all);
+        let is_own = |key: &str| self.own.as_ref().is_some_and(|own| key.starts_with(own));
         while let Some(object) = listed.try_next().await? {
-            if object.key.ends_with(".parquet") {
+            if object.key.ends_with(".parquet") && !is_own(&object.key) {
                 let (object, source) = (&*object.key, &self.lookups.source_uuid);
                 tracing::warn!(
                     object,
@@ -343,7 +341,7 @@ impl Job {
             self.write_registry(&plan).await?;
             seen = self.sees(&objects);
         }
-        // Who only looks has read no rows to remember.
+        // Who only looks leaves nothing behind.
         self.seen = (purpose == Purpose::Publish).then_some(seen);
         self.listed.values_mut().for_each(|readable| *readable = true);
         self.listed.extend(plan.unreadable.iter().map(|bad| (bad.meta.key.clone(), false)));

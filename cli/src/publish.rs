@@ -49,7 +49,7 @@ impl Job {
                 }
             }
         }
-        Ok(())
+        if report.objects == 0 { runtime.block_on(self.tell_of_others()) } else { Ok(()) }
     }
 
     fn fold(

@@ -69,25 +69,23 @@ pub(super) fn group(
     volumes_of_claim.values_mut().for_each(distinct);
     nodes_of_volume.values_mut().for_each(distinct);
     let mut result = Volumes { groups: Table::with_capacity(volumes.len()), ..Volumes::default() };
-    for (volume, nodes) in nodes_of_volume {
-        if volume.is_null() {
-            continue; // NULL joins with nothing, so nothing is divided by its count
-        }
+    if policy.on_nodeless_volume == OnNodelessVolume::Refuse {
+        let is_nodeless =
+            |volume: Sym| !volume.is_null() && nodes_of_volume.get(&volume).is_some_and(Vec::is_empty);
         // NULL divided by nothing is NULL.
-        let is_divided = || volumes.iter().any(|(key, sums)| key[3] == volume && sums.present & DIVIDED != 0);
-        let count = match (nodes.len(), policy.on_nodeless_volume) {
-            (0, OnNodelessVolume::Refuse) if is_divided() => {
-                let name = names.get(volume).unwrap_or_default();
-                return Err(Error::value(
-                    Location::object(format!("{day}: volume {name}")).column("node"),
-                    "all pods that mount the volume have NULL as their node, so its usage cannot be divided among \
-                     nodes (SPEC 2.7 case 8); correct the input, or choose divide-by-one for nodeless volumes",
-                ));
-            }
-            (count, _) => count.max(1),
-        };
-        result.node_counts.insert(volume, count);
+        let divided = volumes.iter().find(|(key, sums)| sums.present & DIVIDED != 0 && is_nodeless(key[3]));
+        if let Some((key, _)) = divided {
+            let name = names.get(key[3]).unwrap_or_default();
+            return Err(Error::value(
+                Location::object(format!("{day}: volume {name}")).column("node"),
+                "all pods that mount the volume have NULL as their node, so its usage cannot be divided among nodes \
+                 (SPEC 2.7 case 8); correct the input, or choose divide-by-one for nodeless volumes",
+            ));
+        }
     }
+    // NULL joins with nothing, so nothing is divided by its count.
+    let counted = nodes_of_volume.into_iter().filter(|(volume, _)| !volume.is_null());
+    result.node_counts = counted.map(|(volume, nodes)| (volume, nodes.len().max(1))).collect();
     let unmatched = [[Sym::NULL; 2]];
     let mut sets = Vec::new();
     for (&[namespace, pod, claim, volume, class, handle, volume_labels, claim_labels], sums) in volumes.iter()
