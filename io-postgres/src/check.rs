@@ -11,8 +11,7 @@ use tokio_postgres::types::Type;
 use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
 use crate::init::STANDALONE;
-use crate::ledger::missing_schema;
-use crate::tables::{self, LEDGER, PARTITIONS, QUARANTINE, SEEN, SUMMARY, written};
+use crate::tables::{self, LEDGER, PARTITIONS, QUARANTINE, SEEN, SUMMARY, missing_schema, written};
 
 /// Whether a problem keeps days from being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

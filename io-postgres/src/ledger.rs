@@ -1,7 +1,7 @@
 //! The ledger: one row for each published day, written in the transaction that publishes it.
 
 use daysum_core::port::{InputObject, Published, RunId, WriteScope};
-use daysum_core::{Day, Error, Result};
+use daysum_core::{Day, Result};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::error::{PostgresError, during, refused};
 use crate::ident::Schema;
 use crate::numeric::NumericMode;
-use crate::tables::LEDGER;
+use crate::tables::{LEDGER, own_table_exists};
 
 /// Days travel as their number, so that no time crate is needed.
 pub(crate) const EPOCH_SQL: &str = "date '1970-01-01'";
@@ -47,31 +47,6 @@ pub(crate) struct Entry {
 /// Whether the ledger is there.
 pub(crate) async fn exists(client: &Client, schema: &Schema) -> Result<bool> {
     own_table_exists(client, schema, LEDGER).await
-}
-
-/// Whether a table of daysum's own is there, whatever the privileges on it. A missing schema is an error.
-pub(crate) async fn own_table_exists(client: &Client, schema: &Schema, table: &str) -> Result<bool> {
-    let found = client
-        .query_typed_opt(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
-                            WHERE c.relnamespace = n.oid AND c.relname = $2) \
-             FROM pg_catalog.pg_namespace n WHERE n.nspname = $1",
-            &[(&schema.name(), Type::TEXT), (&table, Type::TEXT)],
-        )
-        .await
-        .map_err(during(&format!("look for {table}")))?;
-    match found {
-        Some(row) => Ok(row.get(0)),
-        None => Err(missing_schema(schema)),
-    }
-}
-
-pub(crate) fn missing_schema(schema: &Schema) -> Error {
-    Error::Config {
-        reason: format!(
-            "the database has no schema {schema}; check --schema, or create it with `daysum db init --schema {schema}`"
-        ),
-    }
 }
 
 pub(crate) async fn list(

@@ -8,10 +8,9 @@ use tokio_postgres::{Client, Row};
 use crate::config::PostgresConfig;
 use crate::error::{during, printable};
 use crate::ident::Schema;
-use crate::ledger;
 use crate::locks::make_table;
 use crate::session::Session;
-use crate::tables::QUARANTINE;
+use crate::tables::{QUARANTINE, own_table_exists};
 
 pub(crate) fn create(schema: &Schema) -> String {
     format!(
@@ -48,7 +47,7 @@ impl PostgresQuarantine {
 }
 
 async fn exists(client: &Client, schema: &Schema) -> Result<bool> {
-    ledger::own_table_exists(client, schema, QUARANTINE).await
+    own_table_exists(client, schema, QUARANTINE).await
 }
 
 impl Quarantine for PostgresQuarantine {

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::error::during;
 use crate::ident::Schema;
-use crate::ledger::{EPOCH_SQL, own_table_exists};
-use crate::tables::SEEN;
+use crate::ledger::EPOCH_SQL;
+use crate::tables::{SEEN, own_table_exists};
 
 pub(crate) fn create(schema: &Schema) -> String {
     format!(

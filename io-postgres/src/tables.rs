@@ -3,10 +3,11 @@
 use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
-use daysum_core::rows;
-use tokio_postgres::GenericClient;
+use daysum_core::{Error, Result, rows};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, GenericClient};
 
+use crate::error::during;
 use crate::ident::Schema;
 use crate::ledger::EPOCH_SQL;
 
@@ -107,6 +108,31 @@ pub(crate) async fn table_exists(
         )
         .await?;
     Ok(found.get(0))
+}
+
+/// Whether a table of daysum's own is there, whatever the privileges on it. A missing schema is an error.
+pub(crate) async fn own_table_exists(client: &Client, schema: &Schema, table: &str) -> Result<bool> {
+    let found = client
+        .query_typed_opt(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
+                            WHERE c.relnamespace = n.oid AND c.relname = $2) \
+             FROM pg_catalog.pg_namespace n WHERE n.nspname = $1",
+            &[(&schema.name(), Type::TEXT), (&table, Type::TEXT)],
+        )
+        .await
+        .map_err(during(&format!("look for {table}")))?;
+    match found {
+        Some(row) => Ok(row.get(0)),
+        None => Err(missing_schema(schema)),
+    }
+}
+
+pub(crate) fn missing_schema(schema: &Schema) -> Error {
+    Error::Config {
+        reason: format!(
+            "the database has no schema {schema}; check --schema, or create it with `daysum db init --schema {schema}`"
+        ),
+    }
 }
 
 #[cfg(test)]
