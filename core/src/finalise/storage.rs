@@ -10,7 +10,7 @@ use crate::day::Day;
 use crate::error::{Error, Location, Result};
 use crate::intern::{Interner, Sym};
 use crate::rows::blocks;
-use crate::state::{DayState, Member, Merged, Remap, Table, VolumeSums, sorted};
+use crate::state::{DayState, Merged, Mount, Remap, Table, VolumeSums, sorted};
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
@@ -114,9 +114,9 @@ pub(super) fn group(
     Ok(result)
 }
 
-fn distinct(syms: &mut Vec<Sym>) {
-    syms.sort_unstable();
-    syms.dedup();
+fn distinct<T: Ord>(parts: &mut Vec<T>) {
+    parts.sort_unstable();
+    parts.dedup();
 }
 
 /// Node and resource id of every pod that reports a volume.
@@ -126,27 +126,31 @@ fn places_of_pods(state: &mut DayState) -> Result<Map<[Sym; 2], Vec<[Sym; 2]>>> 
     for (&[namespace, pod, ..], _) in volumes.iter() {
         pods.entry([namespace, pod]).or_default();
     }
-    for (&[namespace, pod, node, resource], _) in mounts.iter() {
+    for (&[namespace, pod, node, _], mount) in mounts.iter() {
         if let Some(places) = pods.get_mut(&[namespace, pod]) {
-            places.push([node, resource]);
+            places.push([node, mount.resource_id]);
         }
     }
     if let Some(spill) = &spilled.to
         && !pods.is_empty()
     {
-        let runs = Merged::<4, Member>::reduced(std::mem::take(&mut spilled.mounts), spill)?;
-        for block in Merged::<4, Member>::of(&runs)? {
+        let runs = Merged::<4, Mount>::reduced(std::mem::take(&mut spilled.mounts), spill)?;
+        for block in Merged::<4, Mount>::of(&runs)? {
             let block = block?;
-            for (&[namespace, pod, node, resource], _) in block.table.iter() {
+            for (&[namespace, pod, node, _], mount) in block.table.iter() {
                 let known = |part| block.names.get(part).and_then(|text| names.find(text));
                 let Some((namespace, pod)) = known(namespace).zip(known(pod)) else { continue };
                 if let Some(places) = pods.get_mut(&[namespace, pod]) {
-                    places.push([node, resource].map(|part| Remap::once(&block.names, names).sym(part)));
+                    places.push(
+                        [node, mount.resource_id].map(|part| Remap::once(&block.names, names).sym(part)),
+                    );
                 }
             }
         }
     }
     pods.retain(|_, places| !places.is_empty());
+    // Derived daily rows of other labels can tell of the same place.
+    pods.values_mut().for_each(distinct);
     Ok(pods)
 }
 

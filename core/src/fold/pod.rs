@@ -7,7 +7,7 @@ use super::{Context, OpenDay};
 use crate::error::{Error, Result};
 use crate::intern::{Interner, Sym};
 use crate::schema::{ANOMALY, CAPACITY_NUMBERS, FactKind, NO_ID, NumberColumn, POD_METRICS, PodView};
-use crate::state::{DayState, Member, PodSums, RowCounts, Table};
+use crate::state::{DayState, Mount, PodSums, RowCounts, Table};
 
 /// Positions in [`POD_METRICS`] of usage, request and effective usage, for CPU and for memory.
 pub(super) const EFFECTIVE: [[usize; 3]; 2] = [[0, 1, 2], [4, 5, 6]];
@@ -143,12 +143,16 @@ fn group(
     context: &Context<'_>,
     names: &Interner,
     usage: &mut Table<3, PodSums>,
-    mounts: &mut Table<4, Member>,
+    mounts: &mut Table<4, Mount>,
     [namespace, node, pod, resource, set]: [Sym; 5],
 ) -> Option<u32> {
     // NULL never matches a volume's pod or namespace (SPEC 2.6).
     if context.config.storage() && !namespace.is_null() && !pod.is_null() {
-        mounts.group([namespace, pod, node, resource]);
+        // Hourly rows of one label text are one daily row, which has the largest resource id (SPEC 1.5).
+        let daily_row = if context.kind.derives_daily() { set } else { resource };
+        let mount = mounts.group([namespace, pod, node, daily_row]);
+        let mount = mounts.value_mut(mount);
+        mount.resource_id = names.max(mount.resource_id, resource);
     }
     if !is_named(names, node) {
         return None;

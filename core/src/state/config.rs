@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::wire::WIRE_VERSION;
 use crate::day::Day;
 use crate::error::{Error, Result};
 use crate::labels::{LabelFilter, OnMalformed};
@@ -29,8 +30,7 @@ pub struct FoldConfig {
 /// What a configuration consists of, as it travels in a state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Told {
-    /// Whose rows they are; empty in states of versions that did not tell.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// Whose rows they are; empty where the lookups do not tell.
     source: String,
     label_keys: Vec<String>,
     first: Day,
@@ -99,9 +99,9 @@ impl FoldConfig {
         let labels = LabelFilter::new(told.label_keys.iter().cloned(), told.options.on_malformed_labels);
         told.label_keys = labels.keys().iter().map(|key| key.to_string()).collect();
         let Told { label_keys, storage, options, source: _, first: _, last: _, days_of_month: _ } = &told;
-        let day = fingerprint(&serde_json::json!([label_keys, storage, options]));
+        let day = fingerprint(&serde_json::json!([WIRE_VERSION, label_keys, storage, options]));
         let of_no_source = Told { source: String::new(), ..told.clone() };
-        let fingerprint = fingerprint(&serde_json::json!(of_no_source));
+        let fingerprint = fingerprint(&serde_json::json!([WIRE_VERSION, of_no_source]));
         Self { told, labels, fingerprint, day_fingerprint: day }
     }
 

@@ -100,10 +100,6 @@ impl Coverage {
 pub(crate) struct Purposes(BTreeSet<(Option<Day>, FactKind)>);
 
 impl Purposes {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn insert(&mut self, kind: FactKind, partition: Option<Month>) -> Result<()> {
         let month = partition.map(Month::first);
         // A file that lies in no month's directory can hold rows of any.

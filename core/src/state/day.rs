@@ -2,7 +2,7 @@
 
 use super::spill::Spilled;
 use super::table::{Remap, Table};
-use super::values::{CapacityMax, Member, PodSums, VolumeSums};
+use super::values::{CapacityMax, Member, Mount, PodSums, VolumeSums};
 use crate::error::Result;
 use crate::intern::{Interner, Sym};
 
@@ -17,8 +17,9 @@ pub struct DayState {
     pub(crate) capacity: Table<2, CapacityMax>,
     /// namespace, pod, claim, volume, class, handle, volume labels, claim labels
     pub(crate) volumes: Table<8, VolumeSums>,
-    /// namespace, pod, node, resource id
-    pub(crate) mounts: Table<4, Member>,
+    /// namespace, pod, node, and what tells the pod's daily rows apart: their resource id or, where they are derived, their
+    /// canonical labels
+    pub(crate) mounts: Table<4, Mount>,
     /// node, canonical labels
     pub(crate) node_labels: Table<2, Member>,
     /// namespace, canonical labels

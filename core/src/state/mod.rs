@@ -9,7 +9,7 @@
 //!                usage             namespace, node, labels        -> 8 exact sums, maxima
 //!                capacity          interval, node                 -> 2 maxima
 //!                volumes           namespace, pod, claim, volume… -> 3 exact sums, maximum
-//!                mounts            namespace, pod, node, resource
+//!                mounts            namespace, pod, node, daily row -> maximum of resource ids
 //!                node_labels       node, labels
 //!                namespace_labels  namespace, labels
 //! ```
@@ -42,7 +42,7 @@ pub use day::DayState;
 pub(crate) use order::sorted;
 pub(crate) use spill::{Block, Merged, Run};
 pub use table::{Accumulator, Remap, Table};
-pub use values::{CapacityMax, Member, PodSums, RowCounts, VolumeSums};
+pub use values::{CapacityMax, Member, Mount, PodSums, RowCounts, VolumeSums};
 pub(crate) use wire::USAGE;
 pub use wire::WIRE_VERSION;
 

@@ -17,6 +17,26 @@ impl Accumulator for Member {
     }
 }
 
+/// A pod on a node, as one daily row tells of it (SPEC 2.6).
+#[derive(Debug, Clone)]
+pub struct Mount {
+    /// Largest resource id: of hourly rows that make up a daily row (SPEC 1.5), and otherwise the only one.
+    pub resource_id: Sym,
+}
+
+impl Default for Mount {
+    fn default() -> Self {
+        Self { resource_id: Sym::NULL }
+    }
+}
+
+impl Accumulator for Mount {
+    fn absorb(&mut self, other: &Self, remap: &mut Remap<'_>) -> Result<()> {
+        self.resource_id = remap.max(self.resource_id, other.resource_id);
+        Ok(())
+    }
+}
+
 /// Pod usage of one namespace, node and label set (SPEC 2.5).
 #[derive(Debug, Clone)]
 pub struct PodSums {

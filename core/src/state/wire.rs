@@ -33,14 +33,14 @@ use super::coverage::{Coverage, Purposes};
 use super::day::{CAPACITY_SYMBOLS, DayState};
 use super::order::sorted;
 use super::table::{Accumulator, Table};
-use super::values::{CapacityMax, Member, PodSums, RowCounts, VolumeSums};
+use super::values::{CapacityMax, Member, Mount, PodSums, RowCounts, VolumeSums};
 use crate::day::Day;
 use crate::error::{Error, Result};
 use crate::exact::{ExactSum, MaxOf};
 use crate::intern::{Interner, Sym};
 
 /// The form that this build writes, and the only one it reads.
-pub const WIRE_VERSION: u32 = 1;
+pub const WIRE_VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"daysum\0\x01";
 const DIGEST_BYTES: usize = 32;
@@ -50,8 +50,6 @@ pub(super) const STREAMS: usize = 6;
 struct Header {
     config: Told,
     coverage: Coverage,
-    /// States of older builds do not tell.
-    #[serde(default, skip_serializing_if = "Purposes::is_empty")]
     purposes: Purposes,
     counts: RowCounts,
     days: BTreeMap<Day, [u64; STREAMS]>,
@@ -146,7 +144,7 @@ pub(crate) const USAGE: [&str; 3] = ["namespace", "node", "labels"];
 const CAPACITY: [&str; 2] = ["millis_of_day", "node"];
 const VOLUMES: [&str; 8] =
     ["namespace", "pod", "claim", "volume", "class", "handle", "volume_labels", "claim_labels"];
-pub(super) const MOUNTS: [&str; 4] = ["namespace", "pod", "node", "resource_id"];
+pub(super) const MOUNTS: [&str; 4] = ["namespace", "pod", "node", "daily_row"];
 const NODE_LABELS: [&str; 2] = ["node", "labels"];
 const NAMESPACE_LABELS: [&str; 2] = ["namespace", "labels"];
 
@@ -440,6 +438,17 @@ impl Columns for CapacityMax {
     fn from_columns(batch: &RecordBatch, _: &mut Interner) -> Result<Vec<Self>> {
         let (cpu, memory) = (maxima(batch, "cpu")?, maxima(batch, "memory")?);
         Ok(cpu.into_iter().zip(memory).map(|(cpu, memory)| Self { cpu, memory }).collect())
+    }
+}
+
+impl Columns for Mount {
+    fn to_columns(rows: &[&Self], names: &Interner) -> Vec<(String, ArrayRef)> {
+        vec![("resource_id".to_owned(), text_column(names, rows.iter().map(|row| row.resource_id)))]
+    }
+
+    fn from_columns(batch: &RecordBatch, names: &mut Interner) -> Result<Vec<Self>> {
+        let resources = text_symbols(batch, "resource_id", names)?;
+        Ok(resources.into_iter().map(|resource_id| Self { resource_id }).collect())
     }
 }
 

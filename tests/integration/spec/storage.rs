@@ -85,6 +85,19 @@ fn case_37_two_resource_ids_of_a_node_give_two_full_rows() {
 }
 
 #[test]
+fn hourly_rows_of_two_resource_ids_are_a_daily_row_of_the_largest() {
+    let later = |labels: &str| PodRow { resource_id: text("i-0"), labels: text(labels), ..pod() };
+    for (labels, ids) in
+        [(r#"{"app":"x"}"#, &[Some("i-1")][..]), (r#"{"app":"y"}"#, &[Some("i-0"), Some("i-1")])]
+    {
+        let mut fixture = fixture([pod(), later(labels)], [storage()]);
+        fixture.enable(&["app"]);
+        fixture.daily_pods.clear();
+        each(&fixture, |summary| assert_eq!(texts(&summary.storage(), "resource_id"), ids, "{labels}"));
+    }
+}
+
+#[test]
 fn case_38_a_claim_with_two_volumes_doubles_both() {
     let fixture = fixture([pod()], [storage(), StorageRow { volume: text("pv2"), ..storage() }]);
     shares(&fixture, &[(Some("n1"), 2.0, 2.0), (Some("n1"), 2.0, 2.0)]);

@@ -30,6 +30,8 @@ pub(super) struct Pod {
     pub(super) metrics: [Option<f64>; 8],
     pub(super) capacity_cores: Option<f64>,
     pub(super) capacity_bytes: Option<f64>,
+    /// Whether it is an hourly row, of several that make up a daily one (SPEC 1.5).
+    pub(super) derived: bool,
 }
 
 /// What an hourly pod row says about its node.
@@ -257,6 +259,7 @@ impl Input {
                 metrics: metrics.map(|metric| summand(metric, grain)),
                 capacity_cores,
                 capacity_bytes,
+                derived: grain == Grain::Derived,
             });
         }
         if grain != Grain::Daily {

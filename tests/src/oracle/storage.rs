@@ -51,7 +51,7 @@ pub(super) fn rows(
     labels: &LabelSets,
     categories: Categories<'_>,
 ) -> Result<Vec<Row>> {
-    let mounts = mounts(oracle, input);
+    let mounts = mounts(oracle, input, labels);
     let mut nodes: BTreeMap<(Day, Text), BTreeSet<&str>> = BTreeMap::new();
     for mount in &mounts {
         let counted =
@@ -118,13 +118,24 @@ pub(super) fn rows(
 }
 
 /// Storage joined with pods on namespace, pod and day; distinct.
-fn mounts(oracle: &Oracle, input: &Input) -> BTreeSet<Mount> {
+fn mounts(oracle: &Oracle, input: &Input, labels: &LabelSets) -> BTreeSet<Mount> {
     #[expect(clippy::type_complexity, reason = "the join, spelled out once")]
     let mut pods: BTreeMap<(Day, &str), BTreeSet<(&str, &Text, &Text)>> = BTreeMap::new();
+    // Hourly rows become daily ones first, by their labels too, with the largest resource id of each (SPEC 1.5).
+    let mut derived: BTreeMap<(Day, &str, &str, &Text, Labels), &Text> = BTreeMap::new();
     for pod in &input.pods {
-        if let (Some(namespace), Some(name)) = (&pod.namespace, &pod.pod) {
+        let (Some(namespace), Some(name)) = (&pod.namespace, &pod.pod) else { continue };
+        if pod.derived {
+            let on_node = pod.node.as_ref().is_some_and(|node| !node.is_empty());
+            let own = labels.filtered(pod.labels.as_deref().filter(|_| on_node)).unwrap_or_default();
+            let largest = derived.entry((pod.day, name, namespace, &pod.node, own)).or_insert(&None);
+            *largest = (*largest).max(&pod.resource_id);
+        } else {
             pods.entry((pod.day, name)).or_default().insert((namespace, &pod.node, &pod.resource_id));
         }
+    }
+    for ((day, name, namespace, node, _), resource_id) in derived {
+        pods.entry((day, name)).or_default().insert((namespace, node, resource_id));
     }
     let mut mounts = BTreeSet::new();
     for storage in &input.storage {
