@@ -1,4 +1,6 @@
 //! `cargo +nightly fuzz run decode`
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(init: daysum_fuzz::only_uncaught_panics(), |data: &[u8]| daysum_fuzz::decode(data));
+libfuzzer_sys::fuzz_target!(init: daysum_fuzz::only_uncaught_panics(), |data: &[u8]| {
+    daysum_fuzz::decode(data);
+});

@@ -22,18 +22,22 @@ const KINDS: [FactKind; 7] = [
     FactKind::NamespaceLabels,
 ];
 
-/// Reads `data` as an object, in every way its columns allow.
-pub fn decode(data: &[u8]) {
+/// Reads `data` as an object, in every way its columns allow. Returns whether it is one of the tables, and readable in all
+/// of them.
+pub fn decode(data: &[u8]) -> bool {
     let content = Bytes::copy_from_slice(data);
     let object = ObjectMeta { key: "fuzz.parquet".into(), size: data.len() as u64, ..ObjectMeta::default() };
-    let Some(footer) = footer(&object, &content) else { return };
+    let Some(footer) = footer(&object, &content) else { return false };
+    let (mut chunks, mut read) = (0, 0);
     for kind in KINDS {
         if kind.check(&object.key, footer.schema()).is_ok() {
             for row_group in footer.row_groups(kind) {
-                chunk(&footer, kind, row_group.index, &content);
+                chunks += 1;
+                read += usize::from(chunk(&footer, kind, row_group.index, &content).is_some());
             }
         }
     }
+    chunks > 0 && read == chunks
 }
 
 fn footer(object: &ObjectMeta, content: &Bytes) -> Option<Footer> {
@@ -60,7 +64,7 @@ fn chunk(footer: &Footer, kind: FactKind, row_group: u32, content: &Bytes) -> Op
             ChunkStep::Done => return Some(()),
         }
     }
-    None
+    panic!("the row group is never done");
 }
 
 /// What a source would answer. One that is asked for bytes behind the end cannot.
