@@ -16,7 +16,7 @@ struct Scene {
 
 impl Scene {
     fn new(prefixes: &[&str]) -> Self {
-        let (s3, set) = (S3Server::start(), Golden::read(&Golden::root().join("gen-small")));
+        let (s3, set) = (S3Server::start(), Golden::small());
         prefixes.iter().for_each(|prefix| s3.place_files(prefix, &set.files));
         Self { s3, bench: Bench::new(DAYSUM) }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -117,7 +117,7 @@ fn every_golden_from_s3_to_postgresql_and_nothing_to_write_the_second_time() {
 
 #[test]
 fn what_koku_knows_is_asked_of_the_database() {
-    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let golden = Golden::small();
     let (database, url) = DAYSUM.tenant(&golden.lookups);
     let keys = golden.lookups.enabled_tag_keys.iter().map(|key| {
         format!(
@@ -229,7 +229,7 @@ fn a_state_is_finished_for_its_own_source_only() {
     let told = DAYSUM.ends(1, &[&finalise[..], &["--source", other]].concat());
     assert!(told.contains("source ") && told.contains(other), "{told}");
     assert!(!work.path().join("out").exists() || parquet_below(&work.path().join("out")).is_empty());
-    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid.to_uppercase();
+    let source = Golden::small().lookups.source_uuid.to_uppercase();
     DAYSUM.ends_with(0, &[&finalise[..], &["--source", &source]].concat(), &foreign);
 }
 
@@ -240,7 +240,7 @@ fn finishing_a_state_replaces_the_rows_of_a_day_that_has_none_any_more() {
     let mut fixture = Fixture::base();
     let mut finish = |pod: PodRow| {
         fixture.set_pods([pod]);
-        let (input, lookups) = placed(&fixture, work.path());
+        let (input, lookups) = fixture.place(work.path());
         let lookups = ["--lookups", text(&lookups)];
         DAYSUM.ends(0, &[&["fold", text(&input), "--output", text(&state)], &lookups[..]].concat());
         let finalise = [&["finalise", text(&state), "--output", text(&output)], &lookups[..]].concat();
@@ -267,7 +267,7 @@ fn malformed_labels_that_stand_for_none_are_counted() {
     let nowhere = PodRow { node: None, ..with("{") }; // nobody reads its labels (SPEC 2.5)
     fixture.set_pods([with("{"), with("{}"), with(r#"{"other": "x"}"#), with("[1]"), nowhere]);
     fixture.node_labels = vec![labels("n1", "{"), labels("n1", r#"{"app": "y"}"#)];
-    let (input, lookups) = placed(&fixture, work.path());
+    let (input, lookups) = fixture.place(work.path());
     let path = |name: &str| text(&work.path().join(name)).to_owned();
     fs::write(path("daysum.yaml"), "policy: {malformed_labels: empty}").expect("writable");
     let asked = ["--lookups", text(&lookups), "--config", &path("daysum.yaml"), "--output"];
@@ -287,7 +287,7 @@ fn what_makes_no_row_another_makes_no_day_new() {
     let output = bench.path("out");
     let target = ["--output", text(&output)];
     assert_eq!(days(&bench.run(0, &target), "days").len(), 2);
-    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid.to_uppercase();
+    let source = Golden::small().lookups.source_uuid.to_uppercase();
     let again = bench.run(0, &[&target[..], &["--source", &source]].concat());
     assert_eq!(days(&again, "days_unchanged").len(), 2, "the same source in capitals");
     // Files have no registry that could be behind.
@@ -311,19 +311,6 @@ fn removed_days_and_other_formats_are_written_again() {
     assert!(said.contains("2 days") && !said.contains("unchanged"), "{said}");
 }
 
-/// A fixture's files and lookups in a directory of their own.
-fn placed(fixture: &Fixture, directory: &Path) -> (PathBuf, PathBuf) {
-    let (input, lookups) = (directory.join("input"), directory.join("lookups.json"));
-    let _ = fs::remove_dir_all(&input); // what an earlier call placed
-    for file in fixture.files() {
-        let path = input.join(&file.key);
-        fs::create_dir_all(path.parent().expect("keys have directories")).expect("writable");
-        fs::write(path, &file.bytes).expect("writable");
-    }
-    fs::write(&lookups, serde_json::to_vec(&fixture.lookups).expect("JSON")).expect("writable");
-    (input, lookups)
-}
-
 #[test]
 fn a_day_that_has_no_rows_any_more_loses_its_old_ones() {
     let work = TempDir::new().expect("a directory");
@@ -341,7 +328,7 @@ fn a_day_that_has_no_rows_any_more_loses_its_old_ones() {
         format!("SELECT count(DISTINCT usage_start) FROM {SCHEMA}.reporting_ocpusagelineitem_daily_summary");
     let days = || server.sql(&database, &days).trim().to_owned();
     let run = |fixture: &Fixture| {
-        let (input, lookups) = placed(fixture, work.path());
+        let (input, lookups) = fixture.place(work.path());
         let run = ["run", text(&input), "--lookups", text(&lookups)];
         DAYSUM.ends(0, &[&run[..], &["--output", text(&work.path().join("out"))]].concat());
         DAYSUM.ends(0, &[&run[..], &["--database", &url, "--schema", SCHEMA]].concat());
@@ -395,7 +382,7 @@ fn exit_codes_tell_what_happened() {
 
 #[test]
 fn the_quarantine_keeps_a_bad_file_until_it_is_read() {
-    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let golden = Golden::small();
     let (_, url) = DAYSUM.tenant(&golden.lookups);
     let (input, lookups) = command::golden("gen-small");
     let copy = TempDir::new().expect("a directory");

@@ -16,7 +16,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let set = Golden::read(&Golden::root().join("gen-small"));
+        let set = Golden::small();
         let s3 = S3Server::start();
         s3.place_files("in", &set.files);
         let (database, url) = DAYSUM.tenant(&set.lookups);
@@ -53,7 +53,7 @@ impl Scene {
 
 /// Footers come first, one GET each; what follows reads columns, and meets the fault that often.
 fn after_footers(fault: Fault, times: usize) -> impl Iterator<Item = Option<Fault>> {
-    let files = Golden::read(&Golden::root().join("gen-small")).files.len();
+    let files = Golden::small().files.len();
     std::iter::repeat_n(None, files).chain(std::iter::repeat_n(Some(fault), times))
 }
 

@@ -25,7 +25,7 @@ fn a_key_cannot_write_to_the_terminal() {
     let planted = pods.with_file_name(PLANTED);
     fs::write(&planted, "broken").expect("writable");
     let key = text(planted.strip_prefix(&input).expect("it lies there"));
-    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+    let source = Golden::small().lookups.source_uuid;
     let of = ["--lookups", text(&bench.lookups), "--output", text(&output), "--config", text(&settings)];
     let of_source = ["--output", text(&output), "--source", &source];
     for format in ["console", "json"] {

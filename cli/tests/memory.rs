@@ -26,18 +26,7 @@ fn a_day_of_groups(groups: usize, directory: &Path) {
     let mut fixture = Fixture::base();
     fixture.daily_pods = Vec::new();
     fixture.hourly_pods = (0..groups).map(pod_of_its_own).collect();
-    written(&fixture, directory);
-}
-
-/// The fixture's files and lookups.
-fn written(fixture: &Fixture, directory: &Path) {
-    for file in fixture.files() {
-        let path = directory.join("input").join(&file.key);
-        fs::create_dir_all(path.parent().expect("keys have directories")).expect("writable");
-        fs::write(path, &file.bytes).expect("writable");
-    }
-    let lookups = serde_json::to_vec(&fixture.lookups).expect("JSON");
-    fs::write(directory.join("lookups.json"), lookups).expect("writable");
+    fixture.place(directory);
 }
 
 /// A synthetic cluster, and what is said on the command line to make it.
@@ -108,7 +97,7 @@ fn a_fan_out_larger_than_the_limit_is_the_same_day() {
     fixture.namespace_labels = (0..100).map(|hour| of_hour("ns", "team", hour)).collect();
     fixture.daily_pods = Vec::new();
     fixture.hourly_pods = (0..30).map(pod_of_its_own).collect();
-    written(&fixture, directory.path());
+    fixture.place(directory.path());
     let taken = taken(directory.path(), GROUPS_MIB);
     assert!(taken <= GROUPS_MIB, "{taken} MiB");
 }
@@ -157,7 +146,7 @@ fn one_enormous_label_takes_a_multiple_of_itself() {
     let labels = format!(r#"{{"app": "{}"}}"#, "x".repeat(16 << 20));
     fixture.set_pods([pod(), PodRow { labels: Some(labels), ..pod() }]);
     fixture.daily_pods = Vec::new();
-    written(&fixture, directory.path());
+    fixture.place(directory.path());
     let (idle, (_, taken)) = (idle(), run(directory.path(), "16MiB"));
     println!("{idle} MiB idle, {taken} MiB for a label of 16 MiB");
     assert!(taken - idle <= LABEL_MIB, "{taken} MiB");

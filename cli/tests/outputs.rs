@@ -17,7 +17,7 @@ const BOTH: [&str; 2] = ["2025-11-01", "2025-11-02"];
 
 /// The directory of the source's days below an output.
 fn of_source(output: &Path) -> PathBuf {
-    output.join(Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid)
+    output.join(Golden::small().lookups.source_uuid)
 }
 
 /// As when two runs at once leave the file of one and the ledger entry of the other, or one is killed in between.
@@ -49,7 +49,7 @@ fn a_day_whose_file_is_another_run_s_is_written_again() {
 fn only_the_roles_of_a_day_s_own_nodes_make_it_new() {
     let mut bench = Bench::new(DAYSUM);
     let output = bench.path("out");
-    let mut lookups = Golden::read(&Golden::root().join("gen-small")).lookups;
+    let mut lookups = Golden::small().lookups;
     let moved = lookups.nodes[5].clone();
     for path in parquet_below(&bench.path("input/openshift_pod_usage_line_items_daily")) {
         if text(&path).contains(BOTH[1]) {
@@ -72,7 +72,7 @@ fn only_the_roles_of_a_day_s_own_nodes_make_it_new() {
         node_role: Some(role.into()),
         ..moved.clone()
     };
-    let mut nodes = Golden::read(&Golden::root().join("gen-small")).lookups.nodes;
+    let mut nodes = Golden::small().lookups.nodes;
     assert_eq!(computed(&nodes), BOTH);
     nodes.push(node("of-another-cluster", "infra"));
     nodes.push(nodes[0].clone()); // a node is there once for each capacity that it had
@@ -146,7 +146,7 @@ fn every_format_is_an_output_of_its_own() {
         let expected: &[&str] = if format == "csv" { &BOTH } else { &BOTH[1..] };
         assert_eq!(days(&bench.run(0, &to(format)), "days"), expected, "{format}");
         assert_eq!(days(&bench.run(0, &to(format)), "days_unchanged"), BOTH, "{format}");
-        let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+        let source = Golden::small().lookups.source_uuid;
         let status = [
             "status",
             "--output",

@@ -10,7 +10,7 @@ const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
 #[ignore = "needs pgbouncer; .ci/steps/60-acceptance.sh installs it"]
 fn runs_side_by_side_share_a_few_connections() {
     let bench = Bench::generated(DAYSUM, 20);
-    let golden = Golden::read(&Golden::root().join("gen-small"));
+    let golden = Golden::small();
     let (database, _) = DAYSUM.tenant(&golden.lookups);
     let pooler = shared().pooler();
     let (input, url) = (bench.path("input"), pooler.url(&database));

@@ -111,7 +111,7 @@ fn a_bad_file_that_is_gone_leaves_the_quarantine_though_the_month_goes_on() {
     assert_eq!(days(&bench.run(3, &to), "days_held"), BOTH);
     fs::remove_file(&bad).expect("it was there");
     assert_eq!(days(&bench.run(0, &to), "days"), BOTH);
-    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+    let source = Golden::small().lookups.source_uuid;
     let list = ["quarantine", "list", "--output", text(&output), "--source", &source];
     assert!(DAYSUM.run(&list, &[]).stdout.starts_with("0 objects"), "{}", DAYSUM.run(&list, &[]).stdout);
 }
@@ -122,7 +122,7 @@ async fn a_day_that_was_copied_from_another_source_is_removed_where_it_lies() {
     let bench = Bench::new(DAYSUM);
     let output = bench.path("out");
     assert_eq!(days(&bench.run(0, &["--output", text(&output)]), "days"), BOTH);
-    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+    let source = Golden::small().lookups.source_uuid;
     let copy = "00000000-0000-4000-8000-000000000000";
     for folder in ["", "_daysum/"] {
         copy_into(&output.join(format!("{folder}{source}")), &output.join(format!("{folder}{copy}")));
@@ -216,7 +216,7 @@ fn a_file_that_the_ledger_does_not_know_again_is_a_published_day_all_the_same() 
 #[test]
 fn rows_of_days_without_objects_go_when_somebody_says_so() {
     let bench = Bench::new(DAYSUM);
-    let lookups = Golden::read(&Golden::root().join("gen-small")).lookups;
+    let lookups = Golden::small().lookups;
     let (database, url) = DAYSUM.tenant(&lookups);
     let to = ["--database", &url, "--schema", SCHEMA];
     let prune = [&to[..], &["--prune"]].concat();
@@ -298,7 +298,7 @@ fn files_of_days_without_objects_go_with_their_ledger() {
     assert_eq!(days(&bench.run(0, &prune), "days_pruned"), [BOTH[1]]);
     let left = parquet_below(&output);
     assert!(left.len() == 1 && text(&left[0]).ends_with("2025-11-01.parquet"), "{left:?}");
-    let source = Golden::read(&Golden::root().join("gen-small")).lookups.source_uuid;
+    let source = Golden::small().lookups.source_uuid;
     let entries = fs::read_dir(output.join("_daysum").join(source)).expect("the ledger");
     let entries = entries.filter(|entry| {
         let name = entry.as_ref().expect("an entry").file_name();

@@ -18,7 +18,7 @@ fn a_run_outlives_a_restart_of_the_database() {
     let mut server = Server::start();
     let url = server.url(DATABASE);
     DAYSUM.ends(0, &["db", "init", "--database", &url, "--schema", SCHEMA]);
-    server.add_period(DATABASE, &Golden::read(&Golden::root().join("gen-small")).lookups);
+    server.add_period(DATABASE, &Golden::small().lookups);
     let ((input, lookups), work) = (golden("gen-small"), TempDir::new().expect("a directory"));
     let metrics = work.path().join("metrics.prom");
     let run = |alias: &'static str| {

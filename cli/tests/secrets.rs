@@ -74,7 +74,7 @@ fn clean(place: &str, bytes: &[u8]) {
 
 #[test]
 fn no_secret_is_said_or_written() {
-    let golden_set = Golden::read(&Golden::root().join("gen-small"));
+    let golden_set = Golden::small();
     let (input, lookups) = golden("gen-small");
     let scene = Scene { work: TempDir::new().expect("a directory"), lookups };
     let s3 = S3Server::start();

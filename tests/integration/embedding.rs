@@ -17,10 +17,6 @@ use daysum_core::{
 use daysum_tests::golden::Golden;
 use futures::executor::block_on;
 
-fn gen_small() -> Golden {
-    Golden::read(&Golden::root().join("gen-small"))
-}
-
 /// The files of a golden data set, and everything that folds them.
 struct Scene {
     source: MemorySource,
@@ -31,7 +27,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let golden = gen_small();
+        let golden = Golden::small();
         let source = MemorySource::default();
         for file in &golden.files {
             source.insert(&file.key, file.bytes.clone());
@@ -211,7 +207,7 @@ fn two_versions_of_an_object_do_not_merge() {
     let unit = scene.schedule().next_unit().expect("a unit");
     let mut first = scene.fold(&unit);
     let key = &unit.object.meta.key;
-    let file = gen_small().files.into_iter().find(|file| file.key == **key).expect("its file");
+    let file = Golden::small().files.into_iter().find(|file| file.key == **key).expect("its file");
     scene.source.insert(&file.key, file.bytes);
     let again = scene.schedule().next_unit().expect("a unit");
     assert_ne!(again.object.meta.version, unit.object.meta.version);
@@ -321,7 +317,7 @@ fn lookups_that_say_nothing_are_an_empty_file() {
 #[test]
 fn a_folder_above_may_be_called_like_a_table() {
     let lookups = Scene::new().lookups;
-    let golden = gen_small();
+    let golden = Golden::small();
     let source = MemorySource::default();
     for file in &golden.files {
         source.insert(format!("team-vm_usage/{}", file.key), file.bytes.clone());

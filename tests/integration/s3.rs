@@ -35,10 +35,6 @@ fn runtime() -> Runtime {
     Runtime::new().expect("a runtime")
 }
 
-fn gen_small() -> Golden {
-    Golden::read(&Golden::root().join("gen-small"))
-}
-
 #[test]
 fn every_golden_from_a_bucket() {
     let (server, runtime) = (S3Server::start(), runtime());
@@ -52,7 +48,7 @@ fn every_golden_from_a_bucket() {
 
 #[test]
 fn faults_within_the_budget_leave_the_rows_as_they_are() {
-    let (server, runtime, golden) = (S3Server::start(), runtime(), gen_small());
+    let (server, runtime, golden) = (S3Server::start(), runtime(), Golden::small());
     server.upload("in", &golden.files);
     for fault in [
         Fault::SlowDown,
@@ -73,7 +69,7 @@ fn faults_within_the_budget_leave_the_rows_as_they_are() {
 
 #[test]
 fn what_no_retry_cures_is_one_clear_error() {
-    let (server, runtime, golden) = (S3Server::start(), runtime(), gen_small());
+    let (server, runtime, golden) = (S3Server::start(), runtime(), Golden::small());
     server.upload("in", &golden.files);
     for (fault, said) in [
         (Fault::Forbidden, "permission denied"),
@@ -95,7 +91,7 @@ fn what_no_retry_cures_is_one_clear_error() {
 
 #[test]
 fn an_object_that_changes_or_vanishes_is_never_spliced_or_empty() {
-    let (server, runtime, golden) = (S3Server::start(), runtime(), gen_small());
+    let (server, runtime, golden) = (S3Server::start(), runtime(), Golden::small());
     server.upload("in", &golden.files);
     let place = server.place("in");
     let source = ObjectStoreSource::new(place.clone());
@@ -116,7 +112,7 @@ fn an_object_that_changes_or_vanishes_is_never_spliced_or_empty() {
 
 #[test]
 fn only_the_needed_column_chunks_are_fetched() {
-    let (server, runtime, golden) = (S3Server::start(), runtime(), gen_small());
+    let (server, runtime, golden) = (S3Server::start(), runtime(), Golden::small());
     server.upload("in", &golden.files);
     let source = ObjectStoreSource::new(server.place("in"));
     let needed = runtime.block_on(async {
@@ -174,7 +170,7 @@ fn nothing_is_fetched_twice() {
 /// Four sources of six months each, ours among them; the other objects cannot be read.
 #[test]
 fn a_large_bucket_is_listed_where_it_concerns_the_run() {
-    let (server, runtime, mut golden) = (S3Server::start(), runtime(), gen_small());
+    let (server, runtime, mut golden) = (S3Server::start(), runtime(), Golden::small());
     // The other layout has more folders below the month.
     let source = &golden.lookups.source_uuid;
     let month = format!("data/org1/OCP/source={source}/year=2025/month=11");
@@ -227,7 +223,7 @@ fn a_day_is_replaced_with_its_ledger_entry_and_left_alone_when_it_is_the_same() 
     let local = Place::directory(directory.path(), Missing::Refuse).expect("a directory");
     for place in [server.place("out"), local] {
         runtime().block_on(async {
-            let rows = gen_small().expected;
+            let rows = Golden::small().expected;
             let mut sink = ObjectStoreSink::new(place.clone(), RowsFormat::Parquet);
             let day = "2025-11-01".parse().expect("a date");
             let scope = WriteScope {

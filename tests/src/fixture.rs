@@ -11,6 +11,8 @@ mod rows;
 mod write;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use daysum_core::{CostCategory, Day, Lookups, NodeRole};
 
@@ -172,6 +174,20 @@ impl Fixture {
         self.table(&mut files, &self.node_labels, "node_labels", true, |row| row.start);
         self.table(&mut files, &self.namespace_labels, "namespace_labels", true, |row| row.start);
         files
+    }
+
+    /// Puts the files below `input` of this directory, in the place of those that were there, and the lookups beside it.
+    /// Returns both paths.
+    pub fn place(&self, directory: &Path) -> (PathBuf, PathBuf) {
+        let (input, lookups) = (directory.join("input"), directory.join("lookups.json"));
+        let _ = fs::remove_dir_all(&input);
+        for file in self.files() {
+            let path = input.join(&file.key);
+            fs::create_dir_all(path.parent().expect("keys have directories")).expect("writable");
+            fs::write(path, &file.bytes).expect("writable");
+        }
+        fs::write(&lookups, serde_json::to_vec(&self.lookups).expect("JSON")).expect("writable");
+        (input, lookups)
     }
 
     fn table<R: write::Columns + Clone>(

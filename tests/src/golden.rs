@@ -57,6 +57,17 @@ impl Golden {
         }
     }
 
+    /// The data set gen-small: two days of everything.
+    pub fn small() -> Self {
+        Self::read(&Self::root().join("gen-small"))
+    }
+
+    /// The first file whose key has all of these words.
+    pub fn file(&self, words: &[&str]) -> &InputFile {
+        let mut files = self.files.iter();
+        files.find(|file| words.iter().all(|word| file.key.contains(word))).expect("it is there")
+    }
+
     /// Whether [`hourly_files`](Self::hourly_files) give the same rows.
     pub fn hourly_only(&self) -> HourlyOnly {
         let differs = HOURLY_DIFFERS.iter().find(|(name, _)| *name == self.name);
