@@ -17,7 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use daysum_core::drive::{Schedule, Unit, fold_in_windows, fold_row_group};
+use daysum_core::drive::{ReadLimits, Schedule, Unit, fold_within};
 use daysum_core::port::{Source, Spill, SpillStore};
 use daysum_core::{
     Day, DayState, DaySummary, Error, FoldConfig, Folder, PartialState, Policy, Result, RowCounts,
@@ -255,18 +255,13 @@ impl Shared<'_> {
     /// Each row group after the other.
     fn read(&self, mut folder: Folder, units: &[Unit]) -> Result<(Folder, PartialState)> {
         let of_thread = self.options.shares.in_flight / self.options.threads.get() as u64;
-        let share = of_thread.min(self.source.read_ahead());
+        let limits =
+            ReadLimits { stored: of_thread.min(self.source.read_ahead()), page: self.options.shares.page };
         for unit in units {
             let Unit { object, row_group, .. } = unit;
-            let _permit = self.in_flight.take(row_group.bytes.min(share));
-            let source = &*self.source;
-            folder = self.handle.block_on(async {
-                if row_group.bytes <= share {
-                    fold_row_group(source, object, row_group.index, folder).await
-                } else {
-                    fold_in_windows(source, share, object, row_group.index, folder).await
-                }
-            })?;
+            let _permit = self.in_flight.take(row_group.bytes.min(limits.stored));
+            let folded = fold_within(&*self.source, &limits, object, row_group, folder);
+            folder = self.handle.block_on(folded)?;
             unit.check(folder.days())?;
         }
         let state = folder.take()?;

@@ -48,8 +48,8 @@ fn granted(told: &str, root: &Path) -> Option<u64> {
 /// ```
 ///
 /// What no limit makes smaller comes first, and the parts are of what is left: footers, which are held until their row
-/// groups are folded, and the row group that each writer's encoder fills. A single page or value that is larger than its part is
-/// held all the same, once for each step that it goes through.
+/// groups are folded, and the row group that each writer's encoder fills. A single page or value that is larger than its
+/// part is held all the same, once for each step that it goes through, but no page that is larger than the limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Shares {
     /// Of all threads.
@@ -60,6 +60,8 @@ pub struct Shares {
     pub open: usize,
     /// Of all days.
     pub finishing: usize,
+    /// Of one page, decompressed: a larger one is refused. Not a part of the limit, but as much as all of it.
+    pub page: u64,
 }
 
 /// The encoder's row group, and what was encoded and is not on its way yet.
@@ -69,12 +71,21 @@ const ENCODER: u64 = 8 << 20;
 /// groups with every hour of the data.
 const LEAST_FOLDING: usize = 13 << 20;
 
+/// Under the smallest limits, too, pages of ordinary writers are read.
+const LEAST_PAGE: u64 = 64 << 20;
+
 impl Shares {
     /// The parts of a limit beside footers of this size and so many writers: of half the limit at the least.
     pub fn of(limit: u64, footers: usize, writers: usize) -> Self {
         let left = limit.saturating_sub(ENCODER * writers as u64 + footers as u64).max(limit / 2);
         let bytes = usize::try_from(left).unwrap_or(usize::MAX);
-        Self { in_flight: left / 16, folding: bytes / 16 * 7, open: bytes / 8, finishing: bytes / 4 }
+        Self {
+            in_flight: left / 16,
+            folding: bytes / 16 * 7,
+            open: bytes / 8,
+            finishing: bytes / 4,
+            page: limit.max(LEAST_PAGE),
+        }
     }
 
     /// How many threads fold without getting into each other's way: fewer of them are faster than more that spill.

@@ -1,10 +1,12 @@
-//! Keys and values of the input that would write to a terminal or into a log (T-73).
+//! Input that would write to a terminal or into a log (T-73), or ask for more memory than there is (T-43).
 
 use std::fs;
 
-use daysum_tests::command::{Bench, Daysum, text};
+use daysum_tests::command::{Bench, Daysum, days, text};
+use daysum_tests::fixture::{Fixture, LabelRow, labels};
 use daysum_tests::golden::Golden;
 use serde_json::Value;
+use tempfile::TempDir;
 
 const DAYSUM: Daysum = Daysum(env!("CARGO_BIN_EXE_daysum"));
 
@@ -47,5 +49,26 @@ fn a_key_cannot_write_to_the_terminal() {
         assert!(ended.stdout.contains("rows out 0"), "{asked:?} tells the key: {}", ended.stdout);
         harmless(&ended.stdout);
         harmless(&ended.stderr);
+    }
+}
+
+/// Seventy megabytes of blanks take three in the file.
+#[test]
+fn a_page_larger_than_the_limit_holds_back_its_day() {
+    let work = TempDir::new().expect("a directory");
+    let blanks = LabelRow { labels: Some(" ".repeat(70 << 20)), ..labels("n1", "") };
+    let fixture = Fixture { node_labels: vec![blanks], ..Fixture::with_storage() };
+    let ((input, lookups), report) = (fixture.place(work.path()), work.path().join("report.json"));
+    for (limit, code) in [("64MiB", 3), ("128MiB", 0)] {
+        let output = work.path().join(limit);
+        let run = ["run", text(&input), "--lookups", text(&lookups), "--output", text(&output)];
+        let within = ["--memory-limit", limit, "--report", text(&report)];
+        let said = DAYSUM.ends(code, &[&run[..], &within].concat());
+        let report: Value = serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON");
+        let held = days(&report, "days_held").len();
+        assert_eq!(held, usize::from(code == 3), "{said}");
+        for told in ["column node_labels", "a page of 734", "give more memory"] {
+            assert_eq!(said.contains(told), held > 0, "{said}");
+        }
     }
 }

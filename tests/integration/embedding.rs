@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, ChunkStep, Decoder};
-use daysum_core::drive::{self, Plan, Schedule, Unit};
+use daysum_core::drive::{self, Plan, ReadLimits, Schedule, Unit};
 use daysum_core::port::memory::{MemorySource, MemorySpill};
 use daysum_core::port::{ListRequest, ObjectMeta, ReadAt, Source, Spill, SpillStore};
 use daysum_core::schema::FactKind;
@@ -247,13 +247,15 @@ fn a_source_that_answers_otherwise_is_blamed_itself() {
         |bytes| drop(bytes.pop()),
         |bytes| bytes.push(bytes::Bytes::from_static(b"more")),
     ];
+    let windows = ReadLimits { stored: 1, ..ReadLimits::default() };
+    let row_group = object.footer.row_groups(object.kind)[0];
     for wrong in wrong {
         let source = Careless(scene.source.clone(), wrong);
         let folder = || Folder::new(scene.config.clone());
         let errors = [
             block_on(drive::read_footer(&source, &object.meta)).err(),
             block_on(drive::fold_row_group(&source, &object, 0, folder())).err(),
-            block_on(drive::fold_in_windows(&source, 1, &object, 0, folder())).err(),
+            block_on(drive::fold_within(&source, &windows, &object, &row_group, folder())).err(),
         ];
         for error in errors {
             let error = error.expect("an error");

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use daysum::engine::{self, Event};
 use daysum::memory::Shares;
 use daysum::spill::SpillFiles;
+use daysum_core::decode::LARGEST_PAGE;
 use daysum_core::drive::{Plan, Schedule};
 use daysum_core::port::memory::{MemorySource, MemorySpill};
 use daysum_core::port::{ListRequest, Spill, SpillStore};
@@ -111,7 +112,13 @@ impl Engine for Threads {
         let options = engine::Options {
             threads: self.threads,
             // Nothing may be held where anything can be spilled.
-            shares: Shares { in_flight: self.in_flight, folding: 0, open: 0, finishing: 0 },
+            shares: Shares {
+                in_flight: self.in_flight,
+                folding: 0,
+                open: 0,
+                finishing: 0,
+                page: LARGEST_PAGE,
+            },
             spill: self.spill.clone(),
             in_memory: self.in_memory,
             skip_unreadable: false,

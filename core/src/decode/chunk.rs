@@ -10,6 +10,7 @@ use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder
 use parquet::errors::ParquetError;
 
 use super::footer::Footer;
+use super::pages::PageWalk;
 use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
@@ -29,6 +30,8 @@ pub struct ChunkDecoder {
     at: Location,
     inner: ParquetPushDecoder,
     asked: Vec<Range<u64>>,
+    /// The columns that are read.
+    pages: Vec<PageWalk>,
     /// Rows that are still to come.
     rows_left: u64,
 }
@@ -50,14 +53,22 @@ impl ChunkDecoder {
         kind.check(footer.object(), footer.schema())?;
         let at = Location::object(footer.object().clone()).row_group(row_group);
         let reader = footer.reader(row_group)?;
-        let rows_left = reader.metadata().row_group(0).num_rows().max(0) as u64;
+        let group = reader.metadata().row_group(0);
+        let rows_left = group.num_rows().max(0) as u64;
+        let pages = footer.read_columns(kind).map(|column| PageWalk::new(group.column(column))).collect();
         let projection = ProjectionMask::leaves(reader.parquet_schema(), footer.read_columns(kind));
         let inner = ParquetPushDecoderBuilder::new_with_metadata(reader)
             .with_projection(projection)
             .with_batch_size(batch_rows.max(1))
             .build()
             .map_err(|error| unreadable(at.clone(), &error))?;
-        Ok(Self { at, inner, asked: Vec::new(), rows_left })
+        Ok(Self { at, inner, asked: Vec::new(), pages, rows_left })
+    }
+
+    /// Refuses larger pages than this, decompressed, instead of those above [`LARGEST_PAGE`](super::LARGEST_PAGE).
+    pub fn pages_within(mut self, bytes: u64) -> Self {
+        self.pages.iter_mut().for_each(|pages| pages.most = bytes);
+        self
     }
 
     fn unreadable(&self, error: &ParquetError) -> Error {
@@ -88,6 +99,17 @@ impl Decoder for ChunkDecoder {
 
     fn supply(&mut self, bytes: Vec<Bytes>) -> Result<()> {
         let asked = std::mem::take(&mut self.asked);
+        for (range, bytes) in asked.iter().zip(&bytes) {
+            let end = range.start + bytes.len() as u64;
+            let inside = |pages: &&mut PageWalk| range.start <= pages.next && pages.end <= end;
+            for pages in self.pages.iter_mut().filter(inside) {
+                let held = |from: u64, length: u64| {
+                    let start = from - range.start;
+                    bytes.slice(start as usize..(start + length).min(bytes.len() as u64) as usize)
+                };
+                pages.walk(pages.end, &self.at, held)?;
+            }
+        }
         self.inner.push_ranges(asked, bytes).map_err(|error| self.unreadable(&error))
     }
 }

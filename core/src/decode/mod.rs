@@ -9,6 +9,9 @@
 //! A decoder says which byte ranges it needs; whoever drives it (an async loop, a thread, JavaScript,
 //! a test) supplies them. parquet's push decoder is the engine underneath.
 //!
+//! The surprise worth knowing: page headers are read here, before parquet's reader sees them, so that a small file
+//! cannot ask for much memory.
+//!
 //! ```
 //! use daysum_core::decode::{FooterDecoder, FooterStep};
 //! # use daysum_core::port::ObjectMeta;
@@ -36,6 +39,7 @@ mod footer;
 mod layout;
 mod packed;
 mod page_header;
+mod pages;
 mod windows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,6 +49,7 @@ use parquet::errors::ParquetError;
 pub use chunk::{ChunkDecoder, ChunkStep, Decoder};
 pub use footer::{Footer, FooterDecoder, FooterStep, RowGroup};
 pub use layout::Layouts;
+pub use pages::LARGEST_PAGE;
 pub use windows::WindowedDecoder;
 
 use crate::error::{Error, Location, Result};

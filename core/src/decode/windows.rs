@@ -7,9 +7,6 @@
 //!
 //! This is [`ChunkDecoder`](super::ChunkDecoder)'s conversation for row groups that are too much to hold, and for
 //! browsers, which can hold little and block on nothing.
-//!
-//! The surprise worth knowing: page headers are read here, before parquet's reader sees them. So what a page claims
-//! is compared with what the footer claims before anything is allocated for it.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug};
@@ -27,15 +24,13 @@ use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 
 use super::chunk::{ChunkStep, Decoder};
 use super::footer::Footer;
-use super::page_header::{NoHeader, PageHeader};
+use super::pages::{HEADER, PageWalk};
 use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
 
 /// No column has less than this part of the memory: small ones are read whole, together with their neighbours.
 const LEAST: u64 = 16;
-/// Page headers are shorter than this, unless they hold statistics of long texts.
-const HEADER: u64 = 1024;
 
 /// Decodes a row group that is too large to be held, or that a browser asks for piece by piece.
 pub struct WindowedDecoder {
@@ -56,7 +51,7 @@ impl Debug for WindowedDecoder {
 
 impl WindowedDecoder {
     /// A decoder for the columns that `kind` reads of one row group, which holds about `memory` bytes of the file;
-    /// pages larger than their share of it are held whole.
+    /// pages larger than their share of it are held whole, up to [`LARGEST_PAGE`](super::LARGEST_PAGE).
     pub fn new(
         footer: &Footer,
         kind: FactKind,
@@ -95,9 +90,15 @@ impl WindowedDecoder {
         Ok(Self { at, rows, batch_rows: batch_rows.max(1), delivered: 0, columns, inner })
     }
 
+    /// Refuses larger pages than this, decompressed, instead.
+    pub fn pages_within(mut self, bytes: u64) -> Self {
+        self.columns.iter_mut().for_each(|column| column.pages.most = bytes);
+        self
+    }
+
     /// The largest page so far, as its header says, and its column: it is decompressed as a whole.
     pub fn largest_page(&self) -> (u64, &str) {
-        let columns = self.columns.iter().map(|column| (column.largest_page, column.name.as_str()));
+        let columns = self.columns.iter().map(|column| (column.pages.largest, column.pages.name()));
         columns.rev().max_by_key(|(bytes, _)| *bytes).unwrap_or_default()
     }
 }
@@ -109,16 +110,16 @@ impl Decoder for WindowedDecoder {
         }
         let target = self.rows.min(self.delivered + self.batch_rows as u64);
         let mut lacking = false;
-        for column in self.columns.iter().filter(|column| column.rows < target) {
+        for column in self.columns.iter().filter(|column| column.pages.rows < target) {
             if column.is_whole() {
-                return Err(column.lie(&self.at, "its pages hold fewer rows than the footer says"));
+                return Err(column.pages.lie(&self.at, "its pages hold fewer rows than the footer says"));
             }
             lacking = true;
         }
         if lacking {
             // Those that will need more soon read along: one round of requests instead of one for each.
             for column in &mut self.columns {
-                column.asked = column.rows < target || column.is_low();
+                column.asked = column.pages.rows < target || column.is_low();
             }
             let asked = self.columns.iter().filter(|column| column.asked);
             return Ok(ChunkStep::Need(asked.map(Column::next_range).collect()));
@@ -146,54 +147,38 @@ impl Decoder for WindowedDecoder {
 /// A column chunk, and how much of it is known.
 #[derive(Debug)]
 struct Column {
-    name: String,
     held: Arc<Held>,
     window: u64,
     /// Whether the last step asked for more of it.
     asked: bool,
-    /// Where the held bytes end, and where the chunk does.
+    /// Where the held bytes end.
     held_end: u64,
-    end: u64,
-    /// Where the next page starts, of which not everything is held, and where it ends if that is known.
-    next: u64,
-    next_end: u64,
-    /// Rows of the pages that are held, or were.
-    rows: u64,
-    largest_page: u64,
-    /// What the footer says of the chunk.
-    told_rows: u64,
-    told_bytes: u64,
+    /// Of the pages that are held, or were.
+    pages: PageWalk,
 }
 
 impl Column {
     fn new(chunk: &ColumnChunkMetaData, window: u64) -> Self {
-        let (start, length) = chunk.byte_range();
+        let pages = PageWalk::new(chunk);
         Self {
-            name: chunk.column_path().string(),
-            held: Arc::new(Held { end: start + length, parts: Mutex::default() }),
+            held: Arc::new(Held { end: pages.end, parts: Mutex::default() }),
             window,
             asked: false,
-            held_end: start,
-            end: start + length,
-            next: start,
-            next_end: start,
-            rows: 0,
-            largest_page: 0,
-            told_rows: chunk.num_values().max(0) as u64,
-            told_bytes: chunk.uncompressed_size().max(0) as u64,
+            held_end: pages.next,
+            pages,
         }
     }
 
     fn is_whole(&self) -> bool {
-        self.held_end == self.end
+        self.held_end == self.pages.end
     }
 
     fn is_low(&self) -> bool {
-        !self.is_whole() && self.held_end - self.next < self.window / 2
+        !self.is_whole() && self.held_end - self.pages.next < self.window / 2
     }
 
     fn next_range(&self) -> Range<u64> {
-        self.held_end..self.end.min(self.next_end.max(self.held_end + self.window))
+        self.held_end..self.pages.end.min(self.pages.next_end.max(self.held_end + self.window))
     }
 
     fn supply(&mut self, bytes: Bytes, at: &Location) -> Result<()> {
@@ -201,59 +186,7 @@ impl Column {
         let start = self.held_end;
         self.held_end += bytes.len() as u64;
         self.held.push(start, bytes);
-        while self.next < self.held_end {
-            let header = match self.header() {
-                Ok(header) => header,
-                Err(NoHeader::Short) if !self.is_whole() => break,
-                Err(_) => return Err(self.lie(at, "there is no page where one must begin")),
-            };
-            self.next_end = self.check(header, at)?;
-            if self.next_end > self.held_end {
-                break;
-            }
-            self.next = self.next_end;
-            self.rows += if header.dictionary { 0 } else { header.values as u64 };
-        }
-        Ok(())
-    }
-
-    /// The header of the next page. Few are longer than their first look.
-    fn header(&self) -> Result<PageHeader, NoHeader> {
-        let mut look = HEADER;
-        loop {
-            let bytes = self.held.from(self.next, look).joined();
-            match PageHeader::read(&bytes) {
-                Err(NoHeader::Short) if bytes.len() as u64 == look => look *= 64,
-                header => return header,
-            }
-        }
-    }
-
-    /// Where the page of this header ends, if what it says can be.
-    fn check(&mut self, header: PageHeader, at: &Location) -> Result<u64> {
-        let sizes = [header.compressed, header.uncompressed, header.values].map(u64::try_from);
-        let [Ok(compressed), Ok(uncompressed), Ok(values)] = sizes else {
-            return Err(self.lie(at, "a page has negative sizes"));
-        };
-        let end = self.next + header.length as u64 + compressed;
-        if end > self.end {
-            return Err(self.lie(at, "a page reaches beyond its column"));
-        }
-        if uncompressed > self.told_bytes {
-            return Err(self.lie(at, "a page claims more bytes than the footer says of its column"));
-        }
-        // No value of a dictionary is smaller than a byte.
-        let most = if header.dictionary { uncompressed } else { self.told_rows - self.rows };
-        if values > most {
-            return Err(self.lie(at, "a page claims more values than there can be"));
-        }
-        self.largest_page = self.largest_page.max(uncompressed);
-        Ok(end)
-    }
-
-    fn lie(&self, at: &Location, reason: &str) -> Error {
-        let at = Box::new(at.clone().column(self.name.as_str()));
-        Error::Format { at, reason: reason.to_owned() }
+        self.pages.walk(self.held_end, at, |start, length| self.held.from(start, length).joined())
     }
 }
 

@@ -35,7 +35,8 @@ pub use schedule::{Schedule, Unit};
 pub use seen::Seen;
 
 use crate::decode::{
-    ChunkDecoder, ChunkStep, Decoder, Footer, FooterDecoder, FooterStep, Layouts, WindowedDecoder,
+    ChunkDecoder, ChunkStep, Decoder, Footer, FooterDecoder, FooterStep, LARGEST_PAGE, Layouts, RowGroup,
+    WindowedDecoder,
 };
 use crate::error::{Error, Result};
 use crate::finalise::{DaySummary, Policy, PolicyOptions};
@@ -193,6 +194,22 @@ pub async fn fold_object(
     folder.take()
 }
 
+/// What may be held of a file while it is read, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadLimits {
+    /// Of a row group, as it is stored: a larger one is read in windows.
+    pub stored: u64,
+    /// Of a page, decompressed: a larger one is refused.
+    pub page: u64,
+}
+
+/// Row groups are held whole.
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { stored: u64::MAX, page: LARGEST_PAGE }
+    }
+}
+
 /// Folds one row group.
 pub async fn fold_row_group(
     source: &dyn Source,
@@ -201,23 +218,36 @@ pub async fn fold_row_group(
     folder: Folder,
 ) -> Result<Folder> {
     let rows = folder.batch_rows();
-    let mut chunk = object.start(folder, row_group)?;
     let decoder = ChunkDecoder::new(&object.footer, object.kind, row_group, rows)?;
-    read_rows(source, &object.meta, decoder, |rows| chunk.push(rows)).await?;
-    Ok(chunk.end())
+    fold_decoded(source, object, row_group, folder, decoder).await
 }
 
-/// Folds one row group that is too large to be held: about `memory` bytes of it at a time. The state is the same.
-pub async fn fold_in_windows(
+/// Folds one row group within limits. The state is the same, whichever they are.
+pub async fn fold_within(
     source: &dyn Source,
-    memory: u64,
+    limits: &ReadLimits,
+    object: &PlannedObject,
+    row_group: &RowGroup,
+    folder: Folder,
+) -> Result<Folder> {
+    let (footer, index, rows) = (&object.footer, row_group.index, folder.batch_rows());
+    if row_group.bytes <= limits.stored {
+        let decoder = ChunkDecoder::new(footer, object.kind, index, rows)?.pages_within(limits.page);
+        fold_decoded(source, object, index, folder, decoder).await
+    } else {
+        let decoder = WindowedDecoder::new(footer, object.kind, index, rows, limits.stored)?;
+        fold_decoded(source, object, index, folder, decoder.pages_within(limits.page)).await
+    }
+}
+
+async fn fold_decoded(
+    source: &dyn Source,
     object: &PlannedObject,
     row_group: u32,
     folder: Folder,
+    decoder: impl Decoder,
 ) -> Result<Folder> {
-    let rows = folder.batch_rows();
     let mut chunk = object.start(folder, row_group)?;
-    let decoder = WindowedDecoder::new(&object.footer, object.kind, row_group, rows, memory)?;
     read_rows(source, &object.meta, decoder, |rows| chunk.push(rows)).await?;
     Ok(chunk.end())
 }

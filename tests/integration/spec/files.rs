@@ -258,6 +258,30 @@ fn missing_columns_are_null() {
     }
 }
 
+/// Some writers leave a checksum of each page (T-42).
+#[test]
+fn a_page_that_is_not_what_its_checksum_says_is_refused() {
+    let mut fixture = Fixture::base();
+    fixture.set_pods([PodRow { labels: None, ..pod() }]);
+    let with_labels = |bytes: Vec<u8>| {
+        let month = "2025-02".parse().expect("a month");
+        let key = key("node_labels", true, SOURCE, month, "checksums");
+        [fixture.files(), vec![InputFile { key, bytes: bytes.into() }]].concat()
+    };
+    let mut bytes = include_bytes!("../../data/page-checksums.parquet").to_vec();
+    each_of(&with_labels(bytes.clone()), &fixture.lookups, |summary| {
+        assert_eq!(one(summary.pods()).text("pod_labels"), Some(r#"{"app": "checked"}"#));
+    });
+    let value = b"\x12\0\0\0{\"app\": \"checked\"}";
+    let at = bytes.windows(value.len()).position(|window| window == value).expect("it is stored plainly");
+    bytes[at + value.len() - 3] ^= 1;
+    let files = with_labels(bytes);
+    for (name, engine) in &engines()[1..] {
+        let error = engine.summarise(&files, &fixture.lookups).expect_err(name);
+        assert!(error.code() == "format" && error.to_string().contains("checksum"), "{name}: {error}");
+    }
+}
+
 /// SPEC 1.3: a column that nobody asks for can be anything, such as lists, of which a row has several values.
 #[test]
 fn a_column_of_lists_that_is_not_read_does_no_harm() {

@@ -8,6 +8,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
 use super::*;
+use crate::decode::ChunkDecoder;
 use crate::decode::conversation::{at_once, footer, windowed};
 
 /// Node labels: few nodes, labels that are all different, and a column that is not read between them.
@@ -78,16 +79,29 @@ fn a_large_row_group_is_read_by_and_by() {
     assert_eq!(windowed(&file, 0, 1_000, u64::MAX).1, 1, "one that fits is read at once");
 }
 
-#[test]
-fn pages_that_are_no_pages_are_named_by_column() {
-    let file = file(100, 10, 1 << 20, WriterVersion::PARQUET_1_0);
-    let footer = footer(&file);
-    let mut decoder = WindowedDecoder::new(&footer, FactKind::NodeLabels, 0, 10, 1).expect("a decoder");
+/// What a decoder says of the bytes that `change` makes of those it asks for first.
+fn refusal(mut decoder: impl Decoder, file: &Bytes, change: impl Fn(&Bytes) -> Bytes) -> Error {
     let ChunkStep::Need(ranges) = decoder.step().expect("a first step") else {
         panic!("nothing is held yet")
     };
-    let zeros = ranges.iter().map(|range| vec![0; (range.end - range.start) as usize].into()).collect();
-    let error = decoder.supply(zeros).expect_err("zeros are no pages");
-    let at = error.location().expect("a place");
-    assert_eq!((error.code(), at.row_group, at.column.is_some()), ("format", Some(0), true), "{error}");
+    let bytes = ranges.iter().map(|range| change(&file.slice(range.start as usize..range.end as usize)));
+    decoder.supply(bytes.collect()).expect_err("no such pages")
+}
+
+#[test]
+fn pages_that_cannot_be_are_named_by_column_before_they_are_read() {
+    let file = file(100, 100, 1 << 20, WriterVersion::PARQUET_1_0);
+    let (footer, kind) = (footer(&file), FactKind::NodeLabels);
+    let windowed = || WindowedDecoder::new(&footer, kind, 0, 10, u64::MAX).expect("a decoder");
+    let whole = || ChunkDecoder::new(&footer, kind, 0, 10).expect("a decoder");
+    let zeros = |bytes: &Bytes| vec![0; bytes.len()].into();
+    for error in [
+        refusal(windowed(), &file, zeros),
+        refusal(whole(), &file, zeros),
+        refusal(windowed().pages_within(500), &file, Bytes::clone),
+        refusal(whole().pages_within(500), &file, Bytes::clone),
+    ] {
+        let at = error.location().expect("a place");
+        assert_eq!((error.code(), at.row_group, at.column.is_some()), ("format", Some(0), true), "{error}");
+    }
 }
