@@ -1,7 +1,7 @@
 //! What a page says of itself, in Thrift's compact protocol: parquet's own parser is not public.
 //!
 //! ```text
-//! PageHeader: 1 kind, 2 uncompressed, 3 compressed, 5 | 7 | 8: { 1 values, … }
+//! PageHeader: 1 kind, 2 uncompressed, 3 compressed, 5 | 7 | 8: { 1 values, 5 + 6 levels, 7 is compressed, … }
 //! ```
 
 /// The parts of a page header that tell how far the page reaches.
@@ -13,6 +13,10 @@ pub(super) struct PageHeader {
     pub(super) values: i32,
     pub(super) compressed: i32,
     pub(super) uncompressed: i32,
+    /// Bytes before the values that are never compressed.
+    pub(super) levels: i32,
+    /// Whether the values are compressed, where the column is.
+    pub(super) is_compressed: bool,
 }
 
 /// Why there is no header.
@@ -46,6 +50,7 @@ impl PageHeader {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, NoHeader> {
         let mut reader = Reader { rest: bytes };
         let (mut kind, mut uncompressed, mut compressed, mut values) = (None, None, None, None);
+        let (mut levels, mut is_compressed) = (0_i32, true);
         reader.fields(|reader, field, of| {
             match (field, of) {
                 (1, I32) => kind = Some(reader.int()?),
@@ -54,6 +59,9 @@ impl PageHeader {
                 (5 | 7 | 8, STRUCT) => reader.fields(|reader, field, of| {
                     match (field, of) {
                         (1, I32) => values = Some(reader.int()?),
+                        // Of the second version of data pages; no other has numbers there.
+                        (5 | 6, I32) => levels = levels.saturating_add(reader.int()?),
+                        (7, FALSE) => is_compressed = false,
                         _ => reader.skip(of, DEEPEST)?,
                     }
                     Ok(())
@@ -71,6 +79,8 @@ impl PageHeader {
                 values: values.unwrap_or(0),
                 compressed,
                 uncompressed,
+                levels,
+                is_compressed,
             }),
             _ => Err(NoHeader::Damaged),
         }
@@ -177,7 +187,15 @@ mod tests {
     ];
 
     fn header() -> PageHeader {
-        PageHeader { length: 37, dictionary: false, values: 10, compressed: 60, uncompressed: 100 }
+        PageHeader {
+            length: 37,
+            dictionary: false,
+            values: 10,
+            compressed: 60,
+            uncompressed: 100,
+            levels: 0,
+            is_compressed: true,
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! The pages of a column chunk as their headers tell, which are read here before parquet's reader sees them: what a
 //! page claims is compared with what the footer claims, and with what may be held, before anything is allocated for it.
 
+use std::io::{self, Read};
+
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use parquet::basic::CompressionCodec;
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::page_header::{NoHeader, PageHeader};
@@ -9,6 +13,9 @@ use crate::error::{Error, Location, Result};
 
 /// The largest page that is decompressed where nobody says otherwise, in bytes. No writer that we know makes larger ones.
 pub const LARGEST_PAGE: u64 = 512 << 20;
+
+/// A deflated byte becomes no more than so many.
+const MOST_INFLATED: u64 = 1032;
 
 /// Page headers are shorter than this, unless they hold statistics of long texts.
 pub(super) const HEADER: u64 = 1024;
@@ -31,6 +38,7 @@ pub(super) struct PageWalk {
     /// What the footer says of the chunk.
     told_rows: u64,
     told_bytes: u64,
+    codec: CompressionCodec,
 }
 
 impl PageWalk {
@@ -46,6 +54,7 @@ impl PageWalk {
             most: LARGEST_PAGE,
             told_rows: chunk.num_values().max(0) as u64,
             told_bytes: chunk.uncompressed_size().max(0) as u64,
+            codec: chunk.compression_codec(),
         }
     }
 
@@ -71,6 +80,7 @@ impl PageWalk {
             if self.next_end > held_end {
                 break;
             }
+            self.check_inflated(header, at, &bytes)?;
             self.next = self.next_end;
             self.rows += if header.dictionary { 0 } else { header.values as u64 };
         }
@@ -117,6 +127,29 @@ impl PageWalk {
         }
         self.largest = self.largest.max(uncompressed);
         Ok(end)
+    }
+
+    /// parquet inflates on for as long as there is something, whatever a page claims; other codecs end where it says.
+    /// Looked at only where it could be more than may be held.
+    fn check_inflated(
+        &self,
+        header: PageHeader,
+        at: &Location,
+        bytes: impl Fn(u64, u64) -> Bytes,
+    ) -> Result<()> {
+        let (told, levels) = (header.uncompressed as u64, header.levels.max(0) as u64);
+        let deflated = (header.compressed as u64).saturating_sub(levels);
+        let is_deflated = self.codec == CompressionCodec::GZIP && header.is_compressed;
+        if !is_deflated || deflated.saturating_mul(MOST_INFLATED) <= self.most {
+            return Ok(());
+        }
+        let deflated = bytes(self.next + header.length as u64 + levels, deflated);
+        let mut inflated = MultiGzDecoder::new(&*deflated).take(told + 1);
+        // What cannot be inflated is for parquet's reader to say.
+        match io::copy(&mut inflated, &mut io::sink()) {
+            Ok(bytes) if bytes > told => Err(self.lie(at, "a page holds more bytes than it claims")),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn lie(&self, at: &Location, reason: &str) -> Error {

@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMi
 use arrow::compute::concat_batches;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
 use super::*;
@@ -103,5 +103,48 @@ fn pages_that_cannot_be_are_named_by_column_before_they_are_read() {
     ] {
         let at = error.location().expect("a place");
         assert_eq!((error.code(), at.row_group, at.column.is_some()), ("format", Some(0), true), "{error}");
+    }
+}
+
+/// A page of a megabyte of blanks, whose header and footer are made to claim four bytes.
+#[test]
+fn a_page_that_inflates_to_more_than_it_claims_is_not_read() {
+    let texts = |text: String| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    let columns = [
+        ("interval_start", Arc::new(TimestampMillisecondArray::from(vec![0])) as ArrayRef),
+        ("node", texts("n1".to_owned())),
+        ("node_labels", texts(" ".repeat(1_000_000))),
+    ];
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        let properties = WriterProperties::builder()
+            .set_writer_version(version)
+            .set_compression(Compression::GZIP(Default::default()))
+            .set_dictionary_enabled(false)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .build();
+        let batch = RecordBatch::try_from_iter(columns.clone()).expect("columns of one length");
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("a writer");
+        writer.write(&batch).expect("rows");
+        let file: Bytes = writer.into_inner().expect("a file").into();
+        let lying = |bytes: &Bytes| {
+            let mut bytes = bytes.to_vec();
+            // A million and a few, doubled for their sign, seven bits in a byte; and 4 in as many bytes.
+            let told = |window: &[u8]| matches!(window, [0x15, _, 0x89, 0x7a]);
+            if let Some(at) = bytes.windows(4).position(told) {
+                bytes[at + 1..at + 4].copy_from_slice(&[0x88, 0x80, 0x00]);
+            }
+            bytes.into()
+        };
+        let footer = footer(&file);
+        let windowed = WindowedDecoder::new(&footer, FactKind::NodeLabels, 0, 10, u64::MAX);
+        let whole = ChunkDecoder::new(&footer, FactKind::NodeLabels, 0, 10);
+        for error in [
+            refusal(windowed.expect("a decoder").pages_within(1000), &file, lying),
+            refusal(whole.expect("a decoder").pages_within(1000), &file, lying),
+        ] {
+            assert!(error.to_string().contains("column node_labels"), "{error}");
+            assert!(error.to_string().contains("more bytes than it claims"), "{error}");
+        }
     }
 }
