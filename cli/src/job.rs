@@ -23,8 +23,8 @@ use crate::registry;
 use crate::report::Report;
 use crate::run::{ReadArgs, TargetArgs};
 use crate::setup::{
-    as_the, ensure_period, lookups_of, open, output_within, require_source, tenant, warn_of_missing_capacity,
-    warn_of_missing_columns,
+    as_the, ensure_period, lookups_of, open, output_within, require_source, tenant, warn_of_copies,
+    warn_of_missing_capacity, warn_of_missing_columns,
 };
 
 /// What a run is for.
@@ -346,6 +346,7 @@ impl Job {
         self.listed.values_mut().for_each(|readable| *readable = true);
         self.listed.extend(plan.unreadable.iter().map(|bad| (bad.meta.key.clone(), false)));
         report.columns_missing.extend(warn_of_missing_columns(&plan));
+        report.objects_alike += warn_of_copies(&plan);
         warn_of_missing_capacity(&plan);
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         self.note_unreadable(&plan.unreadable, purpose, report).await?;

@@ -43,6 +43,8 @@ pub(crate) struct Report {
     /// listed. Rows that were read twice are counted twice.
     pub(crate) replans: u32,
     pub(crate) objects: u64,
+    /// Objects of usage that seem to be copies of others, whose rows count twice.
+    pub(crate) objects_alike: u64,
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
     pub(crate) rows_deleted: u64,

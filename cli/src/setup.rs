@@ -190,6 +190,20 @@ pub(crate) fn warn_of_missing_columns(plan: &Plan) -> BTreeSet<&'static str> {
     missing.into_keys().flatten().collect()
 }
 
+/// Tells of objects that seem to be there twice; how many.
+pub(crate) fn warn_of_copies(plan: &Plan) -> u64 {
+    let alike = plan.alike();
+    if let Some([first, copy]) = alike.first() {
+        tracing::warn!(
+            objects = alike.len(),
+            first,
+            copy,
+            "objects seem to be there twice: their rows count twice"
+        );
+    }
+    alike.len() as u64
+}
+
 /// Tells where nothing says what nodes can do: daily files do not (SPEC 2.4), and hourly ones are not there.
 pub(crate) fn warn_of_missing_capacity(plan: &Plan) {
     let has = |kinds: &[FactKind]| plan.objects.iter().any(|object| kinds.contains(&object.kind));

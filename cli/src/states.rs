@@ -16,7 +16,9 @@ use daysum_io_s3::{Missing, ObjectStoreSink, Place};
 use crate::args::{Common, Selection};
 use crate::output::Writer;
 use crate::replace::replace;
-use crate::setup::{as_the, local, lookups_of, open, require_source, runtime, warn_of_missing_columns};
+use crate::setup::{
+    as_the, local, lookups_of, open, require_source, runtime, warn_of_copies, warn_of_missing_columns,
+};
 
 /// What to fold.
 #[derive(Debug, Args)]
@@ -78,6 +80,7 @@ pub(crate) fn fold(common: &Common, args: &FoldArgs) -> Result<String> {
         // The plan is that of the whole input: which files are daily decides how the hourly ones are read.
         let plan = drive::plan_below(&*source, &ListRequest::default(), &lookups).await?;
         warn_of_missing_columns(&plan);
+        warn_of_copies(&plan);
         let is_asked = |key: &str| args.only.is_empty() || args.only.iter().any(|part| key.contains(part));
         let mut objects = plan.objects.iter().filter(|object| is_asked(&object.meta.key)).peekable();
         if objects.peek().is_none() {

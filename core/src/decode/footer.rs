@@ -1,10 +1,12 @@
 //! A file's footer: its schema, its row groups and the days they can hold, before any data is fetched.
 
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 use parquet::DecodeResult;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{LogicalType, TimeUnit};
@@ -129,7 +131,8 @@ impl FooterDecoder {
             columns: PackedColumns::new(group.columns()),
         };
         let groups = plain.metadata().row_groups().iter().map(group).collect();
-        Ok(Footer { object: self.object.clone(), layout: Arc::new(layout), grain, groups })
+        let likeness = likeness(plain.metadata());
+        Ok(Footer { object: self.object.clone(), layout: Arc::new(layout), grain, groups, likeness })
     }
 
     /// A lying footer must not send the reader beyond the file, or make it allocate by a made-up count.
@@ -175,6 +178,7 @@ pub struct Footer {
     pub(super) layout: Arc<Layout>,
     grain: Grain,
     groups: Box<[StoredGroup]>,
+    likeness: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -218,6 +222,12 @@ impl Footer {
     pub fn memory_size(&self) -> usize {
         let group = |group: &StoredGroup| size_of::<StoredGroup>() + group.columns.memory_size();
         size_of::<Self>() + self.object.len() + self.groups.iter().map(group).sum::<usize>()
+    }
+
+    /// Equal for files whose columns have the same places, sizes and statistics: for copies, and hardly for others. `None`
+    /// without rows or statistics.
+    pub(crate) fn likeness(&self) -> Option<u64> {
+        self.likeness
     }
 
     /// Whether no row group has rows.
@@ -327,6 +337,21 @@ impl Footer {
     fn unreadable(&self, error: &ParquetError) -> Error {
         unreadable(Location::object(self.object.clone()), error)
     }
+}
+
+fn likeness(metadata: &ParquetMetaData) -> Option<u64> {
+    let mut hasher = FixedState::default().build_hasher();
+    let mut told = false;
+    for group in metadata.row_groups() {
+        for column in group.columns() {
+            (group.num_rows(), column.byte_range(), column.uncompressed_size()).hash(&mut hasher);
+            let statistics = column.statistics();
+            let ends = statistics.map(|of| (of.min_bytes_opt(), of.max_bytes_opt(), of.null_count_opt()));
+            told |= ends.is_some_and(|(min, ..)| min.is_some());
+            ends.hash(&mut hasher);
+        }
+    }
+    told.then(|| hasher.finish())
 }
 
 /// Whether statistics say that no row has a value.

@@ -1,5 +1,6 @@
 //! Which file is read for what (SPEC 1.2, 1.7).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::day::{Day, Month};
@@ -161,6 +162,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Pairs of objects of usage that seem to be copies of each other, by key: their rows count twice, as they would in
+    /// koku's SQL. Capacity and label sets are the same however often they are read.
+    pub fn alike(&self) -> Vec<[&str; 2]> {
+        let mut first: BTreeMap<(FactKind, u64, u64), &str> = BTreeMap::new();
+        let mut alike = Vec::new();
+        for PlannedObject { meta, footer, kind, .. } in &self.objects {
+            use FactKind::{PodDaily, PodHourly, StorageDaily, StorageHourly};
+            let adds_up = matches!(kind, PodDaily | PodHourly | StorageDaily | StorageHourly);
+            let Some(likeness) = footer.likeness().filter(|_| adds_up) else { continue };
+            match first.entry((*kind, meta.size, likeness)) {
+                Entry::Vacant(entry) => drop(entry.insert(&meta.key)),
+                Entry::Occupied(entry) => alike.push([*entry.get(), &meta.key]),
+            }
+        }
+        alike
+    }
+
     /// Columns that koku always writes and that read as NULL, with the files that lack just these. Not by file: where an
     /// operator does not send a column, none of its files has it.
     pub fn missing_columns(&self) -> BTreeMap<Vec<&'static str>, Vec<&str>> {
