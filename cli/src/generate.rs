@@ -36,9 +36,12 @@ pub(crate) struct GenerateArgs {
     /// Label keys of a pod.
     #[arg(long, value_parser = of(1..=12))]
     label_keys: Option<u32>,
-    /// Volumes.
-    #[arg(long, value_parser = of(1..=i64::from(u32::MAX)))]
+    /// Volumes; 0 for a cluster without storage.
+    #[arg(long, value_parser = of(0..=i64::from(u32::MAX)))]
     volumes: Option<u32>,
+    /// Nodes, and as many namespaces, whose labels change at noon, so that usage appears under both sets.
+    #[arg(long, value_parser = of(0..=100_000))]
+    changes: Option<u32>,
     /// Rows per row group.
     #[arg(long)]
     row_group_rows: Option<NonZeroUsize>,
@@ -100,6 +103,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<String> {
         (&mut shape.namespaces, args.namespaces),
         (&mut shape.label_keys, args.label_keys),
         (&mut shape.volumes, args.volumes),
+        (&mut shape.changes, args.changes),
     ];
     for (size, given) in sizes {
         *size = given.unwrap_or(*size);

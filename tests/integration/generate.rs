@@ -31,7 +31,7 @@ pub(crate) fn files(root: &Path) -> Vec<InputFile> {
 fn a_generated_cluster_is_its_seed_and_every_engine_agrees_on_it() {
     let threads = |threads| NonZeroUsize::new(threads).expect("not zero");
     let start = "2025-11-29".parse().expect("a date");
-    let mut shape = Shape { row_group_rows: 300, ..Shape::of_rows(2_000, 3, start, 7) };
+    let mut shape = Shape { row_group_rows: 300, changes: 2, ..Shape::of_rows(2_000, 3, start, 7) };
     let mut generated = Vec::new();
     for (seed, threads) in [(7, threads(1)), (7, threads(3)), (8, threads(1))] {
         shape.seed = seed;
@@ -47,6 +47,13 @@ fn a_generated_cluster_is_its_seed_and_every_engine_agrees_on_it() {
         bytes(a) == bytes(b) && generated[a].1 == generated[b].1
     };
     assert!(same(0, 1) && !same(0, 2));
+
+    shape.volumes = 0;
+    let directory = tempfile::tempdir().expect("a directory");
+    let written = generate(&shape, directory.path(), threads(1)).expect("it is written");
+    let lookups = std::fs::read(directory.path().join("lookups.json")).expect("lookups");
+    let storage = Lookups::from_json(&lookups).expect("lookups that daysum reads").storage_exists;
+    assert_eq!((written.files, storage), (9, false), "three days of three tables, and no storage");
 
     let (files, lookups) = &generated[0];
     let lookups = Lookups::from_json(lookups).expect("lookups that daysum reads");

@@ -59,7 +59,7 @@ pub(super) fn write_file(
     let path = folder.join(format!("{name}.{day}.0.parquet"));
     std::fs::create_dir_all(&folder).map_err(|error| refuse(&folder, error))?;
     let file = File::create(&path).map_err(|error| refuse(&path, error))?;
-    let dictionaries = Dictionaries::new(cluster);
+    let dictionaries = Dictionaries::new(shape, cluster);
     let mut random = StdRng::seed_from_u64(shape.seed ^ (day.start_millis() as u64) << 3 ^ table as u64);
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
@@ -75,16 +75,13 @@ pub(super) fn write_file(
             Table::Pods => pods(cluster, &dictionaries, day, hour, &mut random),
             Table::Storage => storage(cluster, &dictionaries, day, hour, &mut random),
             Table::NodeLabels => {
-                owners(day, hour, "node", "node_labels", &dictionaries.nodes, &dictionaries.node_labels)
+                let columns = [("node", &dictionaries.nodes), ("node_labels", &dictionaries.node_labels)];
+                owners(shape, day, hour, columns)
             }
-            Table::NamespaceLabels => owners(
-                day,
-                hour,
-                "namespace",
-                "namespace_labels",
-                &dictionaries.namespaces,
-                &dictionaries.namespace_labels,
-            ),
+            Table::NamespaceLabels => {
+                let (names, labels) = (&dictionaries.namespaces, &dictionaries.namespace_labels);
+                owners(shape, day, hour, [("namespace", names), ("namespace_labels", labels)])
+            }
         };
         rows += batch.num_rows() as u64;
         if let (Some(file), Some(options)) = (file.take(), options.take()) {
@@ -119,16 +116,29 @@ struct Dictionaries {
 }
 
 impl Dictionaries {
-    fn new(cluster: &Cluster) -> Self {
+    fn new(shape: &Shape, cluster: &Cluster) -> Self {
         let text = |values: Vec<String>| Arc::new(StringArray::from(values)) as ArrayRef;
         let each = |name: &str| (0..cluster.volumes.len()).map(|at| format!("{name}-{at:06}")).collect();
-        let node_labels = cluster.nodes.iter().enumerate().map(|(at, node)| {
-            let role = cluster.role(at);
+        let node_labels = |at: usize, role: &str| {
+            let node = &cluster.nodes[at];
             format!("{{\"kubernetes_io_hostname\": \"{node}\", \"node_role_kubernetes_io\": \"{role}\"}}")
-        });
-        let namespace_labels = cluster.namespaces.iter().enumerate().map(|(at, name)| {
-            format!("{{\"kubernetes_io_metadata_name\": \"{name}\", \"business_unit\": \"bu-{}\"}}", at % 7)
-        });
+        };
+        let namespace_labels = |at: usize, unit: usize| {
+            let name = &cluster.namespaces[at];
+            format!("{{\"kubernetes_io_metadata_name\": \"{name}\", \"business_unit\": \"bu-{unit}\"}}")
+        };
+        // Behind the labels of all owners those of the first ones in the afternoon.
+        let changed = |owners: usize| 0..owners.min(shape.changes as usize);
+        let nodes = 0..cluster.nodes.len();
+        let node_labels = nodes
+            .clone()
+            .map(|at| node_labels(at, cluster.role(at)))
+            .chain(changed(nodes.len()).map(|at| node_labels(at, "infra")));
+        let namespaces = 0..cluster.namespaces.len();
+        let namespace_labels = namespaces
+            .clone()
+            .map(|at| namespace_labels(at, at % 7))
+            .chain(changed(namespaces.len()).map(|at| namespace_labels(at, 7)));
         let volume_labels = (0..cluster.volumes.len())
             .map(|at| format!("{{\"app\": \"data-{}\", \"owner\": \"user{}\"}}", at, at % 40));
         Self {
@@ -251,16 +261,17 @@ fn storage(cluster: &Cluster, texts: &Dictionaries, day: Day, hour: u32, random:
     batch(columns)
 }
 
+/// Label rows: the owners and their labels, each with the name of its column.
 fn owners(
+    shape: &Shape,
     day: Day,
     hour: u32,
-    owner: &'static str,
-    labels: &'static str,
-    owners: &ArrayRef,
-    texts: &ArrayRef,
+    [owners, labels]: [(&'static str, &ArrayRef); 2],
 ) -> RecordBatch {
-    let all = || 0..owners.len() as u32;
-    let mut columns = instants(day, i64::from(hour), owners.len());
-    columns.extend([(owner, column(all(), owners)), (labels, column(all(), texts))]);
+    let all = 0..owners.1.len() as u32;
+    let of_hour = |at: u32| if hour >= 12 && at < shape.changes { all.end + at } else { at };
+    let mut columns = instants(day, i64::from(hour), owners.1.len());
+    columns.push((owners.0, column(all.clone(), owners.1)));
+    columns.push((labels.0, column(all.clone().map(of_hour), labels.1)));
     batch(columns)
 }

@@ -37,8 +37,10 @@ pub struct Shape {
     pub namespaces: u32,
     /// Label keys of a pod; about half of them are enabled.
     pub label_keys: u32,
-    /// Volumes; each is mounted by one pod, about every tenth by pods of two nodes.
+    /// Volumes; each is mounted by one pod, about every tenth by pods of two nodes. Without any there is no storage table.
     pub volumes: u32,
+    /// Nodes, and as many namespaces, whose labels change at noon: usage appears under both sets (SPEC 2.3).
+    pub changes: u32,
     /// Rows per row group.
     pub row_group_rows: usize,
 }
@@ -56,6 +58,7 @@ impl Shape {
             namespaces: (pods / 13).clamp(3, 5_000),
             label_keys: 8,
             volumes: (pods / 5).max(1),
+            changes: 0,
             row_group_rows: 1 << 18,
         }
     }
@@ -76,8 +79,9 @@ pub struct Written {
 pub fn generate(shape: &Shape, directory: &Path, threads: NonZeroUsize) -> Result<Written> {
     let cluster = Cluster::new(shape);
     let days: Vec<Day> = (shape.start.0..).map(Day).take(shape.days as usize).collect();
+    let tables = Table::ALL.into_iter().filter(|table| shape.volumes > 0 || *table != Table::Storage);
     let work: Vec<(Day, Table)> =
-        days.iter().flat_map(|day| Table::ALL.into_iter().map(move |table| (*day, table))).collect();
+        days.iter().flat_map(|day| tables.clone().map(move |table| (*day, table))).collect();
     let (next, rows, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let failed = Mutex::new(None);
     std::thread::scope(|scope| {
@@ -121,7 +125,7 @@ fn lookups(shape: &Shape, cluster: &Cluster) -> Lookups {
         report_period_id: Some(1),
         cluster_id: format!("synthetic-{}", shape.seed),
         cluster_alias: format!("Synthetic cluster {}", shape.seed),
-        storage_exists: true,
+        storage_exists: shape.volumes > 0,
         enabled_tag_keys: cluster.enabled_keys(),
         cost_categories: cluster.cost_categories(),
         nodes: cluster.node_roles(),
