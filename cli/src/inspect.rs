@@ -12,7 +12,7 @@ use daysum_core::decode::{BATCH_ROWS, ChunkDecoder, Footer};
 use daysum_core::drive::{read_footer, read_rows};
 use daysum_core::port::ObjectMeta;
 use daysum_core::schema::{FactKind, Grain};
-use daysum_core::{Day, Result};
+use daysum_core::{Day, Error, Result};
 use daysum_io_s3::LocalSource;
 use futures::executor::block_on;
 use serde::Serialize;
@@ -81,11 +81,12 @@ fn inspect(file: &Path) -> Result<Inspected> {
     let directory =
         local(file)?.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let source = LocalSource::new(directory)?;
-    let size = std::fs::metadata(file)
-        .map_err(|error| {
-            daysum_core::Error::port("source", format!("open {}", file.display()), false, error)
-        })?
-        .len();
+    let cannot = |error| Error::port("source", format!("open {}", file.display()), false, error);
+    let metadata = std::fs::metadata(file).map_err(cannot)?;
+    if metadata.is_dir() {
+        return Err(Error::config(format!("{} is a directory: name Parquet files in it", file.display())));
+    }
+    let size = metadata.len();
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let object = ObjectMeta { key: name.into(), size, ..ObjectMeta::default() };
     let footer = block_on(read_footer(&source, &object))?;

@@ -2,13 +2,14 @@
 //! remembered for the next run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Instant;
 
 use daysum::engine::{self, Event, Rejected};
 use daysum_core::drive::Schedule;
 use daysum_core::port::{InputObject, ObjectMeta, QuarantineEntry, RunId, WriteScope};
 use daysum_core::{Day, Error, FoldConfig, Lookups, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use crate::job::{Job, Purpose};
@@ -287,7 +288,10 @@ pub(crate) fn entry(
 }
 
 fn progress(rows: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows  {per_sec}  {eta} left")
-        .expect("the template is sound");
+    let rate = |state: &ProgressState, to: &mut dyn fmt::Write| {
+        let _ = write!(to, "{}", HumanCount(state.per_sec() as u64)); // a terminal's line takes what it gets
+    };
+    let template = "{bar:40} {human_pos}/{human_len} rows  {rate}/s  {eta} left";
+    let style = ProgressStyle::with_template(template).expect("the template is sound").with_key("rate", rate);
     BARS.add(ProgressBar::new(rows).with_style(style)) // draws on a terminal only
 }

@@ -349,6 +349,10 @@ fn bench_tells_what_the_earlier_benchmark_told() {
     let (json, html) = (work.path().join("bench.json"), work.path().join("bench.html"));
     let bench = ["bench", "--scales", "2k", "--runs", "1", "--json", text(&json), "--html", text(&html)];
     DAYSUM.ends(0, &bench);
+    let printed =
+        DAYSUM.run(&["bench", "--scales", "1k..2k", "--mode", "streaming", "--runs", "1", "--json"], &[]);
+    let printed: Value = serde_json::from_str(&printed.stdout).expect("JSON");
+    assert_eq!(printed.as_array().map(Vec::len), Some(2), "{printed}");
     let told: serde_json::Value = serde_json::from_slice(&fs::read(json).expect("written")).expect("JSON");
     let modes: Vec<_> = told.as_array().expect("a list").iter().map(|of| of["mode"].clone()).collect();
     assert_eq!(modes, ["streaming", "in-memory"]);

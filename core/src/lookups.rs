@@ -78,6 +78,9 @@ pub struct Lookups {
     /// Keys that are known but not enabled; informative.
     #[serde(deserialize_with = "none_is_nothing")]
     pub disabled_tag_keys: Vec<String>,
+    /// Enabled tag keys of other provider types, by type; informative.
+    #[serde(deserialize_with = "none_is_nothing")]
+    pub other_provider_tag_keys: BTreeMap<String, Vec<String>>,
     /// Keys this build does not know; kept so that callers can name them in a warning. Those of entries are named
     /// `nodes[].KEY`, without their values.
     #[serde(flatten)]
@@ -104,6 +107,7 @@ impl Default for Lookups {
             cost_categories: Vec::new(),
             nodes: Vec::new(),
             disabled_tag_keys: Vec::new(),
+            other_provider_tag_keys: BTreeMap::new(),
             unknown: BTreeMap::new(),
         }
     }

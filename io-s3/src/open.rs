@@ -89,7 +89,11 @@ impl Place {
             Some(url) if url.scheme() == "memory" => Err(refuse(&url, "would be gone with this process")),
             Some(url) => {
                 let variables = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
-                let (store, prefix) = object_store::parse_url_opts(&url, variables)
+                let timeout =
+                    settings.timeout.map(|of| ("timeout".to_owned(), format!("{}ms", of.as_millis())));
+                let http = settings.allow_http.then(|| ("allow_http".to_owned(), "true".to_owned()));
+                let options = variables.chain(timeout).chain(http);
+                let (store, prefix) = object_store::parse_url_opts(&url, options)
                     .map_err(|error| refuse(&url, &discreet(&error)))?;
                 Ok(Self { store: store.into(), prefix, directory: None })
             }

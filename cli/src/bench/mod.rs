@@ -25,9 +25,9 @@ use measure::{Measured, Runs};
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// Hourly pod rows of each synthetic month, such as 20k,1m,10m.
-    #[arg(long, value_delimiter = ',', default_value = "20k,200k,1m", value_parser = rows)]
-    scales: Vec<u64>,
+    /// Hourly pod rows of each synthetic month, such as 20k,1m,10m, or 20k..100m for steps of 1, 2 and 5 between.
+    #[arg(long, value_delimiter = ',', default_value = "20k,200k,1m", value_parser = scales)]
+    scales: Vec<Scales>,
     /// streaming, in-memory or both.
     #[arg(long, default_value = "both")]
     mode: Mode,
@@ -40,9 +40,9 @@ pub(crate) struct BenchArgs {
     /// Counted runs of each kind; medians are told, and the largest peak. One more goes before, uncounted.
     #[arg(long, default_value = "5")]
     runs: NonZeroUsize,
-    /// File that gets the measurements as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    /// File that gets the measurements as JSON; without a name, they are printed instead of the table.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    json: Option<Option<PathBuf>>,
     /// File that gets a page with plots of time and memory against rows.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -68,13 +68,31 @@ impl Mode {
     }
 }
 
+/// One scale, or all between two.
+#[derive(Debug, Clone)]
+struct Scales(Vec<u64>);
+
+fn scales(text: &str) -> std::result::Result<Scales, String> {
+    let Some((first, last)) = text.split_once("..") else { return Ok(Scales(vec![rows(text)?])) };
+    let (first, last) = (rows(first)?, rows(last)?);
+    let steps = (0..11).flat_map(|power| [1, 2, 5].map(|step| step * 10_u64.pow(power)));
+    let between = steps.filter(|step| first < *step && *step < last);
+    match first <= last {
+        true => {
+            Ok(Scales([first].into_iter().chain(between).chain((first < last).then_some(last)).collect()))
+        }
+        false => Err("the smaller number comes first".to_owned()),
+    }
+}
+
 /// Memory as the runs will read it, refused before anything is measured.
 fn memory(text: &str) -> std::result::Result<String, String> {
     config::accepts("run.memory_limit", text).map(|()| text.to_owned())
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<String> {
-    for path in [&args.json, &args.html].into_iter().flatten() {
+    let json_file = args.json.as_ref().and_then(Option::as_ref);
+    for path in [json_file, args.html.as_ref()].into_iter().flatten() {
         // What was measured for an hour is not to end at a path that cannot be written.
         let opened = std::fs::File::create(path);
         opened.map_err(|error| Error::port("bench", format!("open {}", path.display()), false, error))?;
@@ -84,7 +102,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<String> {
     let threads =
         args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let mut measured = Vec::new();
-    for &scale in &args.scales {
+    for &scale in args.scales.iter().flat_map(|Scales(scales)| scales) {
         let input = month(&data.join(scale.to_string()), scale, threads)?;
         let runs = Runs {
             input: &input,
@@ -95,14 +113,14 @@ pub(crate) fn run(args: &BenchArgs) -> Result<String> {
         };
         measured.extend(runs.measure(args.mode.names())?);
     }
-    if let Some(path) = &args.json {
-        let json = serde_json::to_vec_pretty(&measured).expect("numbers and texts are JSON");
-        std::fs::write(path, json).map_err(cannot("write the measurements"))?;
+    let json = || serde_json::to_string_pretty(&measured).expect("numbers and texts are JSON");
+    if let Some(path) = json_file {
+        std::fs::write(path, json()).map_err(cannot("write the measurements"))?;
     }
     if let Some(path) = &args.html {
         std::fs::write(path, page::page(&measured)).map_err(cannot("write the page"))?;
     }
-    Ok(table(&measured))
+    Ok(if args.json == Some(None) { json() } else { table(&measured) })
 }
 
 /// A synthetic month of this size; one that is there already is used again.
