@@ -8,12 +8,14 @@
 //! | 33 to 50, storage | `spec/storage.rs` |
 //! | 51 to 57, unallocated | `spec/unallocated.rs` |
 //! | 58 to 72, ranges, reruns, files | `spec/files.rs` |
+//! | none: numbers that are no usage (SPEC 1.6) | `spec/numbers.rs` |
 //!
 //! [`ELSEWHERE`] lists the cases, or parts of cases, that cannot be seen in the rows of one run.
 
 mod categories;
 mod files;
 mod labels;
+mod numbers;
 mod pods;
 mod storage;
 mod unallocated;

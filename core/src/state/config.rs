@@ -156,3 +156,21 @@ impl FoldConfig {
 pub(crate) fn fingerprint(told: &serde_json::Value) -> String {
     Sha256::digest(told.to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_no_source_is_anybody_s() {
+        let of = |source: &str| {
+            let source_uuid = source.to_owned();
+            let [start_date, end_date] = ["2025-11-01", "2025-11-30"].map(|day| Some(day.to_owned()));
+            let lookups = Lookups { source_uuid, start_date, end_date, ..Lookups::default() };
+            FoldConfig::new(&lookups, FoldOptions::default()).expect("a range")
+        };
+        for (ours, theirs, one) in [("", "a", true), ("a", "", true), ("a", "A", true), ("a", "b", false)] {
+            assert_eq!(of(ours).check_same(&of(theirs)).is_ok(), one, "{ours:?} and {theirs:?}");
+        }
+    }
+}

@@ -490,6 +490,45 @@ mod tests {
         state.encode().expect("encodes")
     }
 
+    /// The same with another end, and the checksum of what it is then.
+    fn checked(content: &[u8]) -> Bytes {
+        [content, &Sha256::digest(content)].concat().into()
+    }
+
+    #[test]
+    fn damaged_states_and_those_of_other_versions_are_refused() {
+        let good = labelled("{}");
+        let content = &good[..good.len() - DIGEST_BYTES];
+        assert_eq!(checked(content), good);
+        for at in 0..good.len() {
+            let mut damaged = good.to_vec();
+            damaged[at] ^= 1;
+            let error = PartialState::decode(damaged.into()).expect_err("a flipped bit");
+            assert!(matches!(error.code(), "wire" | "wire_version"), "{at}: {error}");
+            PartialState::decode(good.slice(..at)).expect_err("cut short");
+        }
+        for version in [WIRE_VERSION - 1, WIRE_VERSION + 1] {
+            let mut other = content.to_vec();
+            other[MAGIC.len()..][..4].copy_from_slice(&version.to_le_bytes());
+            let error = PartialState::decode(checked(&other)).expect_err("another version");
+            assert_eq!(error.code(), "wire_version");
+            assert!(error.to_string().contains(&format!("version {version}")), "{error}");
+        }
+        let error = PartialState::decode(checked(&[content, b"x"].concat())).expect_err("a byte too many");
+        assert!(error.to_string().contains("more than its header says"), "{error}");
+    }
+
+    #[test]
+    fn a_maximum_that_is_no_number_of_ours_is_refused() {
+        let mut day = DayState::default();
+        let node = day.names.intern("node");
+        let group = day.capacity.group(DayState::capacity_key(0, node));
+        day.capacity.value_mut(group).cpu.add(f64::INFINITY);
+        let streams = day.to_streams().expect("it can be written");
+        let error = DayState::from_streams(streams.each_ref().map(Vec::as_slice)).expect_err("infinity");
+        assert!(error.to_string().contains("cpu holds inf"), "{error}");
+    }
+
     #[test]
     fn labels_that_no_fold_has_spelled_are_refused() {
         for good in ["{}", r#"{"app": "x"}"#, r#"{"app": null}"#, r#"{"app": "a\"b"}"#] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray, RecordBatch, new_null_array};
-use arrow::compute::concat_batches;
+use arrow::compute::{concat, concat_batches};
 use arrow::datatypes::DataType;
 use arrow::datatypes::Int64Type;
 use arrow::datatypes::TimeUnit::Millisecond;
@@ -81,6 +81,45 @@ fn case_59_rows_obey_the_range_and_their_partition() {
         let everything = ListRequest::default();
         let counts = block_on(drive::stream(&source, &everything, &lookups, |_| Ok(()))).expect("summarised");
         assert_eq!((counts.aggregated, counts.out_of_range, counts.other_month), (1, 1, 2), "{row_group}");
+    }
+}
+
+/// SPEC 2.0: NULL is not in any range.
+#[test]
+fn a_row_at_no_time_is_out_of_range() {
+    let mut fixture = Fixture::base();
+    fixture.daily_pods.clear();
+    fixture.hourly_pods = vec![pod(), at(hour("2025-02-02", 0))];
+    let files = fixture.files().into_iter().map(|file| {
+        changed(&file, |name, column| match name {
+            "interval_start" => {
+                let times = [column.slice(0, 1), new_null_array(column.data_type(), 1)];
+                Some(concat(&times.each_ref().map(|part| &**part)).expect("one type"))
+            }
+            _ => Some(column.clone()),
+        })
+    });
+    let files: Vec<InputFile> = files.collect();
+    each_of(&files, &fixture.lookups, |summary| assert_eq!(one(summary.pods()).cpu()[0], Some(1.0)));
+    let (source, everything) = (memory(&files), ListRequest::default());
+    let counts = block_on(drive::stream(&source, &everything, &fixture.lookups, |_| Ok(())));
+    let counts = counts.expect("summarised");
+    assert_eq!((counts.aggregated, counts.out_of_range, counts.other_month), (1, 1, 0));
+}
+
+/// SPEC 1.2: tables that are no part of the summary are not even opened.
+#[test]
+fn files_of_other_tables_are_left_alone() {
+    let fixture = Fixture::with_storage();
+    let expected = engines()[0].1.summarise(&fixture.files(), &fixture.lookups).expect("sound files");
+    for key in ["misc/vm_usage.2025-02.parquet", "openshift_gpu_usage_line_items/a.parquet"] {
+        let broken = InputFile { key: key.to_owned(), bytes: Bytes::from_static(b"not Parquet") };
+        let files = [fixture.files(), vec![broken]].concat();
+        for (name, engine) in &engines()[1..] {
+            let rows =
+                engine.summarise(&files, &fixture.lookups).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_same(name, &expected, &rows, Precision::Bits);
+        }
     }
 }
 
