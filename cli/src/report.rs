@@ -265,6 +265,13 @@ impl fmt::Display for Report {
                 self.malformed_labels
             )?;
         }
+        if self.objects_alike > 0 {
+            writeln!(
+                f,
+                "warning: {} objects seem to be copies of others: their rows count twice",
+                self.objects_alike
+            )?;
+        }
         if !self.columns_missing.is_empty() {
             let columns: Vec<&str> = self.columns_missing.iter().copied().collect();
             writeln!(f, "warning: some files do not have {}; read as NULL", columns.join(", "))?;

@@ -12,7 +12,7 @@ use daysum_core::{Day, MILLIS_PER_DAY, rows};
 use daysum_io_postgres::{Database, DayScope, Schema};
 use daysum_tests::command::{self, Bench, Daysum, copy_into, days, parquet_below, text};
 use daysum_tests::compare::{Precision, assert_same};
-use daysum_tests::fixture::{Fixture, LabelRow, PodRow, hour, labels, pod};
+use daysum_tests::fixture::{Fixture, LabelRow, PodRow, SOURCE, StorageRow, hour, labels, pod, storage};
 use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::postgres::{self, SCHEMA, shared};
 use daysum_tests::s3::{BUCKET, S3Server};
@@ -144,12 +144,18 @@ fn what_koku_knows_is_asked_of_the_database() {
     assert!(said.contains("2 days"), "{said}");
     let status =
         ["status", "--database", &url, "--schema", SCHEMA, "--source", &source, "--month", "2025-11"];
-    DAYSUM.ends(0, &status);
+    let told = DAYSUM.run(&status, &[]);
+    assert!(told.code == Some(0) && told.stdout.contains("2 days published"), "{}", told.stdout);
     assert!(DAYSUM.ends(0, &run).contains("days whose inputs are those"));
 
     let with = |verb| [&[verb], &run[1..]].concat();
-    let said = |verb| DAYSUM.run(&with(verb), &[]).stdout;
-    assert!(said("plan").contains("replace    0 days") && said("plan").contains("unchanged  2 days"));
+    let said = |verb, code| {
+        let ended = DAYSUM.run(&with(verb), &[]);
+        assert_eq!(ended.code, Some(code), "{verb}: {}", ended.stderr);
+        ended.stdout
+    };
+    said("diff", 0);
+    assert!(said("plan", 0).contains("replace    0 days") && said("plan", 0).contains("unchanged  2 days"));
     DAYSUM.ends(0, &with("verify"));
     let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
     let change = "SET pod_usage_cpu_core_hours = 1 + pod_usage_cpu_core_hours";
@@ -158,7 +164,7 @@ fn what_koku_knows_is_asked_of_the_database() {
         &format!("UPDATE {table} {change} WHERE uuid = (SELECT uuid FROM {table} WHERE data_source = 'Pod' LIMIT 1)"),
     );
     DAYSUM.ends(1, &with("verify"));
-    assert!(said("diff").contains("pod_usage_cpu_core_hours"));
+    assert!(said("diff", 1).contains("pod_usage_cpu_core_hours"));
 }
 
 #[test]
@@ -267,18 +273,19 @@ fn malformed_labels_that_stand_for_none_are_counted() {
     let nowhere = PodRow { node: None, ..with("{") }; // nobody reads its labels (SPEC 2.5)
     fixture.set_pods([with("{"), with("{}"), with(r#"{"other": "x"}"#), with("[1]"), nowhere]);
     fixture.node_labels = vec![labels("n1", "{"), labels("n1", r#"{"app": "y"}"#)];
+    fixture.storage = vec![StorageRow { claim_labels: Some("{".to_owned()), ..storage() }];
     let (input, lookups) = fixture.place(work.path());
     let path = |name: &str| text(&work.path().join(name)).to_owned();
     fs::write(path("daysum.yaml"), "policy: {malformed_labels: empty}").expect("writable");
     let asked = ["--lookups", text(&lookups), "--config", &path("daysum.yaml"), "--output"];
     let run = ["run", text(&input), "--report", &path("report.json")];
     let said = DAYSUM.ends(0, &[&run[..], &asked, &[&path("out")]].concat());
-    assert!(said.contains("warning: 3 label texts are malformed"), "{said}");
+    assert!(said.contains("warning: 4 label texts are malformed"), "{said}");
     let report: Value =
         serde_json::from_slice(&fs::read(path("report.json")).expect("a report")).expect("JSON");
-    assert_eq!(report["malformed_labels"], 3);
+    assert_eq!(report["malformed_labels"], 4);
     let folded = DAYSUM.run(&[&["fold", text(&input)], &asked[..], &[&path("state")]].concat(), &[]);
-    assert!(folded.stdout.contains("3 malformed labels"), "{}{}", folded.stdout, folded.stderr);
+    assert!(folded.stdout.contains("4 malformed labels"), "{}{}", folded.stdout, folded.stderr);
 }
 
 #[test]
@@ -330,8 +337,8 @@ fn a_day_that_has_no_rows_any_more_loses_its_old_ones() {
     let run = |fixture: &Fixture| {
         let (input, lookups) = fixture.place(work.path());
         let run = ["run", text(&input), "--lookups", text(&lookups)];
-        DAYSUM.ends(0, &[&run[..], &["--output", text(&work.path().join("out"))]].concat());
-        DAYSUM.ends(0, &[&run[..], &["--database", &url, "--schema", SCHEMA]].concat());
+        [&["--output", text(&work.path().join("out"))][..], &["--database", &url, "--schema", SCHEMA]]
+            .map(|to| DAYSUM.ends(0, &[&run[..], to].concat()))
     };
     run(&fixture);
     let both = rows_below(&work.path().join("out")).num_rows();
@@ -340,7 +347,9 @@ fn a_day_that_has_no_rows_any_more_loses_its_old_ones() {
     run(&fixture);
     assert_eq!(days(), "1");
     assert!(rows_below(&work.path().join("out")).num_rows() < both);
-    run(&fixture); // and nothing is left to do
+    for said in run(&fixture) {
+        assert!(!said.contains("rewritten=true"), "nothing is left to do: {said}");
+    }
 }
 
 #[test]
@@ -381,7 +390,31 @@ fn exit_codes_tell_what_happened() {
     );
     assert!(DAYSUM.ends(2, &["run", text(&input), "--output", output]).contains("no date range"));
     assert!(DAYSUM.ends(2, &["run", text(&input), "--lookups", lookups]).contains("no output"));
-    DAYSUM.ends(2, &["run", text(&input), "--threads", "0"]);
+    let run = ["run", text(&input), "--lookups", lookups, "--output", output];
+    assert!(DAYSUM.ends(2, &[&run[..], &["--threads", "0"]].concat()).contains("--threads"));
+    assert!(DAYSUM.ends(2, &[&run[..], &["--since", "yesterday"]].concat()).contains("--since"));
+}
+
+#[test]
+fn flags_say_all_that_lookups_say() {
+    let work = TempDir::new().expect("a directory");
+    let mut fixture = Fixture::with_storage();
+    fixture.categories(&[("n%", 5)]);
+    fixture.roles(&[("n1", "i-1", Some("worker"))]);
+    let (input, lookups) = fixture.place(work.path());
+    let rows = |flags: &[&str]| {
+        let output = TempDir::new().expect("a directory");
+        DAYSUM.ends(0, &[&["run", text(&input), "--output", text(output.path())], flags].concat());
+        rows_below(output.path())
+    };
+    let of_cluster = ["--cluster-id", "cluster", "--cluster-alias", "The cluster", "--report-period-id", "7"];
+    let of_month = ["--source", SOURCE, "--month", "2025-02", "--enabled-keys", "app"];
+    let of_tenant = ["--cost-category", "n%=5", "--node", "n1=i-1=worker"];
+    let flags = [&of_cluster[..], &of_month, &of_tenant].concat();
+    let expected = rows(&["--lookups", text(&lookups)]);
+    assert_same("flags", &expected, &rows(&flags), Precision::Bits);
+    let without = rows(&[&flags[..], &["--no-storage"]].concat());
+    assert_eq!((expected.num_rows(), without.num_rows()), (3, 2), "a pod, what is unallocated, a volume");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use arrow::array::Array;
-use daysum_tests::command::{self, Bench, Daysum, golden, parquet_below, text};
+use daysum_tests::command::{self, Bench, Daysum, days, golden, parquet_below, text};
+use daysum_tests::fixture::{Encoding, Fixture, PodRow, SOURCE, hour, labels, parquet, pod};
 use daysum_tests::golden::{Golden, read_parquet};
 use daysum_tests::s3::{BUCKET, Fault, S3Server};
 use parquet::arrow::ArrowWriter;
@@ -128,6 +129,85 @@ fn the_metrics_file_tells_of_successes_and_of_failures() {
     assert!(failed["daysum_last_run_timestamp_seconds"] > success);
     let left = fs::read_dir(work.path()).expect("a directory").count();
     assert_eq!(left, 3, "out, the report and the metrics: nothing temporary is left");
+}
+
+/// Every number is another run's if it is not this one's: none of them is 0.
+#[test]
+fn reports_and_metrics_tell_what_became_of_every_row() {
+    let work = TempDir::new().expect("a directory");
+    let at = |day: &str| PodRow { start: hour(day, 0), ..pod() };
+    let mut fixture = Fixture { rows_per_file: 1, daily_pods: Vec::new(), ..Fixture::base() };
+    fixture.enable(&["app", "zone"]);
+    fixture.hourly_pods = vec![
+        pod(),
+        pod(),
+        PodRow { node: Some(String::new()), ..pod() },
+        PodRow { cpu: [Some(2e18); 4], ..pod() },
+        at("2025-02-20"),
+        at("2025-02-03"),
+    ];
+    fixture.node_labels = vec![labels("n1", r#"{"zone": "a"}"#), labels("n1", r#"{"zone": "b"}"#)];
+    fixture.namespace_labels = vec![labels("ns", "{")];
+    let (input, lookups) = fixture.place(work.path());
+    let month = input.join(format!("openshift_pod_usage_line_items/source={SOURCE}/year=2025/month=02"));
+    let stray = parquet(&[at("2025-03-01")], "pod_usage", false, &Encoding::default());
+    fs::write(month.join("stray.parquet"), stray).expect("writable");
+    let broken = month.join("part-5.parquet");
+    let mut bytes = fs::read(&broken).expect("the row of the third day");
+    bytes[4..400].fill(0xff); // the footer is sound, the pages are not
+    fs::write(&broken, bytes).expect("writable");
+
+    let [output, report, metrics] = ["out", "report.json", "metrics"].map(|name| work.path().join(name));
+    let run = ["run", text(&input), "--lookups", text(&lookups), "--output", text(&output)];
+    let of = ["--end", "2025-02-10", "--report", text(&report), "--metrics-file", text(&metrics)];
+    let policy = [("DAYSUM_POLICY_MALFORMED_LABELS", "empty".to_owned())];
+    let said = DAYSUM.ends_with(3, &[&run[..], &of].concat(), &policy);
+    let report: Value = serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON");
+    let metrics = samples(&fs::read_to_string(&metrics).expect("metrics"));
+    for (name, metric, number) in [
+        ("/rows_in", "", 10),
+        ("/rows_aggregated", "daysum_rows fate=\"aggregated\"", 5),
+        ("/rows_filtered/out_of_range", "daysum_rows fate=\"out_of_range\"", 1),
+        ("/rows_filtered/other_month", "daysum_rows fate=\"other_month\"", 1),
+        ("/rows_filtered/no_node", "daysum_rows fate=\"no_node\"", 1),
+        ("/rows_filtered/anomalous", "daysum_rows fate=\"anomalous\"", 1),
+        ("/rows_quarantined", "daysum_rows fate=\"quarantined\"", 1),
+        ("/rows_fanned_out", "daysum_fanned_out_rows", 2),
+        ("/rows_out", "daysum_output_rows", 3),
+        ("/malformed_labels", "daysum_malformed_labels", 1),
+        ("/nodes_without_role", "daysum_nodes_without_role", 1),
+        ("/objects_alike", "daysum_alike_objects", 1),
+        ("/objects", "daysum_objects", 10),
+        ("/threads", "", 2),
+    ] {
+        assert_eq!(report.pointer(name).and_then(Value::as_u64), Some(number), "{name}: {said}");
+        assert!(metric.is_empty() || metrics[metric] == number as f64, "{metric}: {metrics:?}");
+    }
+    assert_eq!(
+        (days(&report, "days"), days(&report, "days_held")),
+        (vec!["2025-02-01".into()], vec!["2025-02-03".into()])
+    );
+    for (metric, number) in [
+        ("daysum_days state=\"published\"", 1.0),
+        ("daysum_days state=\"held\"", 1.0),
+        ("daysum_quarantined", 1.0),
+        ("daysum_last_run_exit_code", 3.0),
+        ("daysum_last_success_timestamp_seconds", 0.0),
+    ] {
+        assert_eq!(metrics[metric], number, "{metric}");
+    }
+    assert!(
+        metrics["daysum_phase_seconds phase=\"total\""] >= metrics["daysum_phase_seconds phase=\"plan\""]
+    );
+    let bad = &report["quarantined"][0];
+    let told = ["object", "row_group", "code", "first_day", "last_day"].map(|name| bad[name].to_string());
+    assert!(told[0].contains("part-5.parquet"), "{bad}");
+    assert_eq!(told[1..], ["0", "\"format\"", "\"2025-02-03\"", "\"2025-02-03\""]);
+    for words in
+        ["1 node-days have no known role", "1 label texts are malformed", "1 objects seem to be copies"]
+    {
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]

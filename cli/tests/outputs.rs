@@ -112,6 +112,10 @@ fn volumes_on_no_node_hold_back_their_day_unless_they_are_divided_by_one() {
     assert!(refused["quarantined"].to_string().contains("choose divide-by-one"), "{refused}");
     fs::write(&settings, "policy: {nodeless_volumes: divide-by-one}").expect("writable");
     assert_eq!(days(&bench.run(0, &to), "days").len(), 2);
+    let rows = read_parquet(fs::read(&parquet_below(&output)[1]).expect("the day").into());
+    let asked =
+        rows["volume_request_storage_gigabyte_months"].as_primitive::<arrow::datatypes::Float64Type>();
+    assert!(asked.iter().flatten().count() > 0 && asked.iter().flatten().all(f64::is_finite), "{asked:?}");
 }
 
 /// Nothing of a day depends on how many are written beside it, and the next run knows every one of them.

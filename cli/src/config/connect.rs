@@ -100,8 +100,8 @@ impl Config {
         beaten
     }
 
-    /// Days are one decision: a month or a date of the command line replaces every day of the lookups. Returns a key where
-    /// other settings say otherwise than those.
+    /// Days are one decision: a month of the command line replaces every day of the lookups, and a date the one end of
+    /// them. Returns a key where other settings say otherwise than those.
     fn complete_days(&self, lookups: &mut Lookups) -> Option<&'static str> {
         let ocp = &self.ocp;
         let keys = ["ocp.year", "ocp.month", "ocp.start_date", "ocp.end_date"];
@@ -120,7 +120,14 @@ impl Config {
         }
         lookups.year = ours.year.or(lookups.year.take());
         lookups.month = ours.month.or(lookups.month.take());
-        (lookups.start_date, lookups.end_date) = (ours.start_date, ours.end_date);
+        let by_month = self.is_flag("ocp.month");
+        let end_of_range = |key, ours: Option<String>, theirs: &mut Option<String>| {
+            if by_month || self.is_flag(key) || theirs.is_none() {
+                *theirs = ours;
+            }
+        };
+        end_of_range("ocp.start_date", ours.start_date, &mut lookups.start_date);
+        end_of_range("ocp.end_date", ours.end_date, &mut lookups.end_date);
         if by_flag {
             lookups.days = None;
         }
@@ -179,6 +186,12 @@ mod tests {
         let (first, last) = lookups.range().expect("a range");
         assert_eq!((first.to_string(), last.to_string()), ("2025-12-01".to_owned(), "2025-12-31".to_owned()));
         assert!(lookups.days.is_none());
+
+        let mut lookups = Lookups::from_json(br#"{"start_date": "2025-11-05", "end_date": "2025-11-30"}"#);
+        let lookups = lookups.as_mut().expect("good lookups");
+        assert!(config(file, &[("ocp.end_date", "2025-11-10")]).complete(lookups).is_empty());
+        let (first, last) = lookups.range().expect("a range");
+        assert_eq!((first.to_string(), last.to_string()), ("2025-11-05".to_owned(), "2025-11-10".to_owned()));
 
         let mut empty = Lookups::default();
         assert!(config(file, &[]).complete(&mut empty).is_empty());
