@@ -207,12 +207,18 @@ pub(crate) fn compare(common: &Common, reading: &ReadArgs, show_rows: bool) -> R
     job.carry_out(Purpose::Look, &runtime, &mut report, &|_| {})?;
     let differences = job.output.differences().expect("who looks at a database compares");
     let told = |(day, diff): (&Day, &DayDiff)| {
-        let DayDiff { unchanged, added, removed, changed, .. } = diff;
+        let DayDiff { unchanged, added, removed, changed, added_by_cost_models } = diff;
         if show_rows {
             return serde_json::json!({ "day": day, "diff": diff }).to_string();
         }
         let (added, removed, changed) = (added.len(), removed.len(), changed.len());
-        format!("{day}  {unchanged} same, {added} added, {removed} removed, {changed} changed")
+        let of_cost_models = match added_by_cost_models {
+            0 => String::new(),
+            rows => format!("; {rows} rows of cost models, which writing the day removes"),
+        };
+        format!(
+            "{day}  {unchanged} same, {added} added, {removed} removed, {changed} changed{of_cost_models}"
+        )
     };
     let left_out = |reason: &str| match show_rows {
         true => serde_json::json!({ "unreadable": reason }).to_string(),

@@ -154,10 +154,19 @@ fn what_koku_knows_is_asked_of_the_database() {
         assert_eq!(ended.code, Some(code), "{verb}: {}", ended.stderr);
         ended.stdout
     };
-    said("diff", 0);
-    assert!(said("plan", 0).contains("replace    0 days") && said("plan", 0).contains("unchanged  2 days"));
-    DAYSUM.ends(0, &with("verify"));
     let table = format!("{SCHEMA}.reporting_ocpusagelineitem_daily_summary");
+    let columns = "usage_start, usage_end, report_period_id, source_uuid, cluster_id, data_source";
+    shared().sql(
+        &database,
+        &format!(
+            "INSERT INTO {table} (uuid, {columns}, cost_model_rate_type) \
+             SELECT gen_random_uuid(), {columns}, 'Infrastructure' FROM {table} LIMIT 1"
+        ),
+    );
+    let told = [said("diff", 0), said("verify", 0)];
+    assert!(told[0].contains("\"added_by_cost_models\":1"), "{told:?}");
+    assert!(told[1].contains("; 1 rows of cost models, which writing the day removes"), "{told:?}");
+    assert!(said("plan", 0).contains("replace    0 days") && said("plan", 0).contains("unchanged  2 days"));
     let change = "SET pod_usage_cpu_core_hours = 1 + pod_usage_cpu_core_hours";
     shared().sql(
         &database,

@@ -170,9 +170,8 @@ impl LabelFilter {
     }
 
     fn values(&self, text: &str) -> Result<Values, String> {
-        let text = text.trim_matches(' ');
         let mut values = Values::new();
-        if text.is_empty() || text == "{}" {
+        if matches!(text.trim_matches(' '), "" | "{}") {
             return Ok(values);
         }
         let mut keep = |key: &str, value| {

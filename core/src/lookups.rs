@@ -65,6 +65,7 @@ pub struct Lookups {
     #[serde(deserialize_with = "none_is_nothing")]
     pub cluster_alias: String,
     /// Whether storage is summarised (SPEC 2.7); false ignores storage files.
+    #[serde(deserialize_with = "none_is_true")]
     pub storage_exists: bool,
     /// Enabled tag keys of provider type OCP (SPEC 2.1).
     #[serde(deserialize_with = "none_is_nothing")]
@@ -120,6 +121,11 @@ fn none_is_nothing<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
     Ok(Option::deserialize(given)?.unwrap_or_default())
 }
 
+/// What somebody wrote null for is as if it was not written.
+fn none_is_true<'de, D: Deserializer<'de>>(given: D) -> std::result::Result<bool, D::Error> {
+    Ok(Option::deserialize(given)?.unwrap_or(true))
+}
+
 /// A pattern in PostgreSQL's LIKE language and the category it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CostCategory {
@@ -166,6 +172,7 @@ impl TextOrNumber {
 impl Lookups {
     /// Reads the JSON form; refuses a version newer than [`LOOKUPS_VERSION`].
     pub fn from_json(json: &[u8]) -> Result<Self> {
+        let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json); // as some editors begin files
         let refuse = |error| Error::config(format!("lookups: {error}"));
         let mut lookups: Self = serde_json::from_slice(json).map_err(refuse)?;
         let Entries { nodes, cost_categories } = serde_json::from_slice(json).map_err(refuse)?;
@@ -282,7 +289,8 @@ mod tests {
     fn a_list_or_text_that_is_null_is_empty() {
         let json =
             br#"{"enabled_tag_keys": null, "cost_categories": null, "nodes": null, "disabled_tag_keys": null,
-            "source_uuid": null, "cluster_id": null, "cluster_alias": null}"#;
-        assert_eq!(Lookups::from_json(json).expect("read"), Lookups::from_json(b"{}").expect("read"));
+            "source_uuid": null, "cluster_id": null, "cluster_alias": null, "storage_exists": null}"#;
+        assert_eq!(Lookups::from_json(json).expect("read"), Lookups::default());
+        assert_eq!(Lookups::from_json(b"\xef\xbb\xbf{}").expect("read"), Lookups::default());
     }
 }

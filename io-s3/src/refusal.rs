@@ -74,6 +74,14 @@ mod tests {
         for (error, shown, of_the_run) in [
             (denied("403: <Error><Code>SignatureDoesNotMatch</Code></Error>"), "check both", true),
             (denied("403: <Code>RequestTimeTooSkewed</Code>"), "clocks", true),
+            (denied("403: <Code>InvalidAccessKeyId</Code>"), "does not know the access key", true),
+            (denied("400: <Code>ExpiredToken</Code>"), "get new credentials", true),
+            (denied("400: <Code>InvalidToken</Code>"), "get new credentials", true),
+            (
+                Cause::Unauthenticated { path: "k".into(), source: "401".into() },
+                "credentials are refused",
+                true,
+            ),
             (denied("403: <Code>AccessDenied</Code>"), "permission denied (403)", false),
             (generic("status code: 403 Forbidden"), "permission denied (403)", false),
             (generic("404: <Code>NoSuchBucket</Code>"), "no such bucket", true),

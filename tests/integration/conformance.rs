@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;
 use bytes::Bytes;
-use daysum_core::Day;
 use daysum_core::port::memory::{MemoryQuarantine, MemorySink, MemorySource, MemorySpill, MemoryStateStore};
-use daysum_core::port::{ListRequest, Source, WriteScope, conformance};
+use daysum_core::port::{ListRequest, ObjectMeta, Source, WriteScope, conformance};
 use daysum_core::rows::RowsFormat;
+use daysum_core::{Day, Result};
 use daysum_io_postgres::{PostgresQuarantine, PostgresSink, Schema, SinkOptions};
 use daysum_io_s3::{
     LocalSource, Missing, ObjectStoreQuarantine, ObjectStoreSink, ObjectStoreSource, ObjectStoreStateStore,
@@ -167,4 +167,26 @@ fn later() -> WriteScope {
 
 fn rows(day: Day) -> RecordBatch {
     postgres::rows_of(&day.to_string(), 1, 40)
+}
+
+/// Size and time can be those of before; the file is not.
+#[test]
+fn a_file_that_takes_another_s_place_is_another_version() {
+    let directory = TempDir::new().expect("a directory");
+    let [place, other] = ["a", "b"].map(|name| directory.path().join(name));
+    for path in [&place, &other] {
+        std::fs::write(path, "same size").expect("writable");
+    }
+    let source = LocalSource::new(directory.path()).expect("a directory");
+    let listed = || {
+        let found: Result<Vec<ObjectMeta>> = block_on(source.list(&ListRequest::default()).try_collect());
+        found.expect("a listing").into_iter().find(|object| &*object.key == "a").expect("it is there")
+    };
+    let (before, written) = (listed(), std::fs::metadata(&place).and_then(|file| file.modified()));
+    let file = std::fs::File::options().append(true).open(&other).expect("it is there");
+    file.set_modified(written.expect("a time")).expect("times can be set");
+    std::fs::rename(&other, &place).expect("one directory");
+    assert_ne!(listed().version, before.version);
+    let error = block_on(source.read(&before, std::slice::from_ref(&(0..4)))).expect_err("another file");
+    assert_eq!(error.code(), "changed", "{error}");
 }

@@ -73,6 +73,7 @@ fn pipe_strings_are_read_as_koku_reads_them() {
     let filter = filter(&["a", "b", "my_x", ""]);
     assert_eq!(filter.canonical("label_a:1|label_b:x:y|junk|label_a:2").as_deref(), Ok(r#"{"a": "2"}"#));
     assert_eq!(filter.canonical("label_my_label_x:1|label_:y").as_deref(), Ok(r#"{"": "y", "my_x": "1"}"#));
+    assert_eq!(filter.canonical("label_b: x |label_a:y ").as_deref(), Ok(r#"{"a": "y ", "b": " x "}"#));
 }
 
 #[test]

@@ -106,7 +106,7 @@ async fn the_registry_grows_and_fills_in_and_never_doubles() {
     assert_eq!(database.upsert_registry(&registry).await.expect("again"), RegistryChanges::default());
 
     registry.cluster.cluster_alias = "new".to_owned();
-    // A role that was empty is filled in; one that is set, with an empty architecture, follows too; capacity makes a row.
+    // A role that was empty is filled in; capacity makes a row.
     registry.nodes = vec![node("n1", 4.0, Some("infra")), node("n2", 8.0, Some("worker"))];
     registry.volumes = vec![volume("b", Some("late"))];
     let changes = database.upsert_registry(&registry).await.expect("stored");
@@ -129,4 +129,45 @@ async fn the_registry_grows_and_fills_in_and_never_doubles() {
     // The registry names the cluster where no period does.
     let lookups = database.lookups(SOURCE, february()).await.expect("read");
     assert_eq!((lookups.cluster_id.as_str(), lookups.nodes.len()), ("c", 2));
+}
+
+/// SPEC 3.4: what both say stands; and of two rows of one cluster the one with the alias is kept.
+#[tokio::test]
+async fn what_is_registered_stays_and_a_cluster_is_there_once() {
+    let name = database();
+    let node = |role: &str, architecture: &str| Node {
+        node: "n1".to_owned(),
+        resource_id: Some("i".to_owned()),
+        node_capacity_cpu_cores: Some(4.0),
+        node_role: Some(role.to_owned()),
+        architecture: Some(architecture.to_owned()),
+    };
+    let registry = |node: Node| Registry {
+        cluster: Cluster {
+            source_uuid: SOURCE.to_owned(),
+            cluster_id: "c".to_owned(),
+            cluster_alias: "alias".to_owned(),
+        },
+        nodes: vec![node],
+        volumes: Vec::new(),
+        projects: Vec::new(),
+    };
+    let mut database = Database::new(config(&name), schema());
+    database.upsert_registry(&registry(node("worker", "amd64"))).await.expect("stored");
+    shared().sql(
+        &name,
+        &format!(
+            "SET search_path = org1234567; \
+             INSERT INTO reporting_ocp_clusters (uuid, cluster_id, cluster_alias, provider_id) \
+                 VALUES (gen_random_uuid(), 'c', 'another', '{SOURCE}'); \
+             INSERT INTO reporting_ocp_projects (uuid, project, cluster_id) \
+                 SELECT gen_random_uuid(), 'gone', uuid FROM reporting_ocp_clusters WHERE cluster_alias = 'another'"
+        ),
+    );
+    let changes = database.upsert_registry(&registry(node("infra", "arm64"))).await.expect("stored");
+    assert_eq!(changes, RegistryChanges::default());
+    let stored = |sql: &str| shared().sql(&name, &format!("SET search_path = org1234567; {sql}"));
+    assert_eq!(stored("SELECT node_role, architecture FROM reporting_ocp_nodes"), "worker|amd64");
+    assert_eq!(stored("SELECT cluster_alias FROM reporting_ocp_clusters"), "alias");
+    assert_eq!(stored("SELECT count(*) FROM reporting_ocp_projects"), "0");
 }

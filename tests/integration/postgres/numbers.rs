@@ -1,4 +1,4 @@
-//! numeric(33,15) against PostgreSQL's own arithmetic (T-36, golden case 70).
+//! numeric(33,15) against PostgreSQL's own arithmetic (T-36, case 70).
 
 use daysum_io_postgres::{NumericMode, PostgresSink, SinkOptions};
 use daysum_tests::postgres::{database, shared};

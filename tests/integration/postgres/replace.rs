@@ -165,7 +165,7 @@ async fn ten_publications_of_the_same_rows_touch_no_row() {
     }
 }
 
-/// SPEC 2.12, golden case 61, T-06.
+/// SPEC 2.12, case 61, T-06.
 #[tokio::test]
 async fn rows_of_others_stay() {
     let name = database();
@@ -217,7 +217,7 @@ async fn a_dropped_writer_did_nothing() {
     assert_eq!(receipt.rows_deleted, Some(2000));
 }
 
-/// T-24, golden case 71: refused with the row's names, and the old day stays.
+/// T-24, case 71: refused with the row's names, and the old day stays.
 #[tokio::test]
 async fn values_that_the_table_cannot_hold_are_refused_by_name() {
     let name = database();
@@ -225,7 +225,7 @@ async fn values_that_the_table_cannot_hold_are_refused_by_name() {
     publish(&mut sink(config(&name)), &scope(DAY, "r"), &good).await.expect("published");
     let before = table(&name, "true");
     let long = "x".repeat(300);
-    let cases: [(&str, Option<&str>, Option<f64>, &str); 8] = [
+    let cases: [(&str, Option<&str>, Option<f64>, &str); 10] = [
         ("resource_id", Some(&long), None, "300 characters"),
         ("namespace", Some("a\0b"), None, "NUL"),
         ("pod_labels", Some(r#"{"a": "\u0000"}"#), None, "NUL"),
@@ -234,6 +234,8 @@ async fn values_that_the_table_cannot_hold_are_refused_by_name() {
         ("pod_usage_cpu_core_hours", None, Some(f64::NEG_INFINITY), "not a finite number"),
         ("node_capacity_cpu_cores", None, Some(1e18), "18 integer digits"),
         ("usage_start", None, None, "2025-02-02"),
+        ("report_period_id", None, None, "is 7 in a write of report period 8"),
+        ("source_uuid", None, None, "is NULL"),
     ];
     for (column, text, number, expected) in cases {
         let date = if column == "usage_start" { "2025-02-02" } else { DAY };
@@ -252,7 +254,9 @@ async fn values_that_the_table_cannot_hold_are_refused_by_name() {
             },
             |index, row| if row == 1 && index == position { number } else { Some(1.0) },
         );
-        let error = publish(&mut eager(config(&name)), &scope(DAY, "bad"), &batch).await.expect_err(column);
+        let period = if column == "report_period_id" { 8 } else { 7 };
+        let scope = WriteScope { report_period_id: Some(period), ..scope(DAY, "bad") };
+        let error = publish(&mut eager(config(&name)), &scope, &batch).await.expect_err(column);
         assert!(matches!(error, Error::Value { .. }), "{error}");
         let said = error.to_string();
         assert!(said.contains(column) && said.contains(expected) && said.contains("namespace"), "{said}");
@@ -284,7 +288,19 @@ async fn a_write_that_failed_cannot_be_committed() {
     assert_eq!(table(&name, "true"), "");
 }
 
-/// Golden case 72, with and without koku's tracking table.
+/// A partition ends before the day that it is bounded by.
+#[tokio::test]
+async fn each_month_has_its_own_partition_and_the_default_one_stays_empty() {
+    let name = database();
+    for date in ["2025-01-31", "2025-02-01"] {
+        publish(&mut sink(config(&name)), &scope(date, "r"), &rows_of(date, 1, 5)).await.expect("published");
+    }
+    let found = format!("SELECT tableoid::regclass::text, count(*) FROM {SUMMARY} GROUP BY 1 ORDER BY 1");
+    let [january, february] = ["2025_01", "2025_02"].map(|month| format!("{SUMMARY}_{month}|5"));
+    assert_eq!(shared().sql(&name, &found), format!("{january}\n{february}"));
+}
+
+/// Case 72, with and without koku's tracking table.
 #[tokio::test]
 async fn a_month_without_partition_gets_one() {
     let plain = database();
@@ -345,7 +361,7 @@ async fn a_month_without_partition_gets_one() {
     assert!(error.to_string().contains("active"), "{error}");
 }
 
-/// Golden case 63: no period, no write, and a reason that a caller can tell from others.
+/// Case 63: no period, no write, and a reason that a caller can tell from others.
 #[tokio::test]
 async fn without_report_period_nothing_is_begun() {
     use daysum_io_postgres::PostgresError;
