@@ -4,11 +4,12 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use daysum_tests::command::text;
-use daysum_tests::golden::{Golden, read_parquet};
+use daysum_tests::command::{days as days_of, parquet_below, text};
+use daysum_tests::golden::Golden;
 use daysum_tests::postgres::{SCHEMA, database, shared};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use serde_json::Value;
 
 const KILLS: u32 = 500;
 const SOURCE: &str = "gen-small";
@@ -110,29 +111,35 @@ fn a_killed_writer_leaves_whole_files() {
             alias,
         ]
     };
-    let mut usual = completes(&run("old"));
     let days = || {
-        let source =
-            fs::read_dir(output.path()).expect("the output").map(|entry| entry.expect("an entry").path());
-        let files = source.flat_map(|directory| fs::read_dir(directory).expect("a directory"));
-        let mut rows: Vec<(String, usize)> = files
-            .map(|entry| entry.expect("an entry").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
-            .map(|path| {
-                let rows = read_parquet(fs::read(&path).expect("readable").into()).num_rows();
-                (text(&path).to_owned(), rows)
-            })
-            .collect();
-        rows.sort();
-        rows
+        let files = parquet_below(output.path());
+        files.into_iter().map(|path| (fs::read(&path).expect("readable"), path)).collect::<Vec<_>>()
     };
-    let whole = days();
-    assert_eq!(whole.len(), 2);
-    let mut random = StdRng::seed_from_u64(10);
-    for kill in 0..KILLS / 5 {
-        killed(&run(if kill % 2 == 0 { "new" } else { "old" }), &mut usual, &mut random);
-        assert_eq!(days(), whole, "after kill {kill}");
-    }
     completes(&run("new"));
-    assert_eq!(days(), whole);
+    let new = days();
+    let mut usual = completes(&run("old"));
+    let old = days();
+    assert_eq!((old.len(), new.len()), (2, 2));
+    assert!(old.iter().zip(&new).all(|(old, new)| old.0 != new.0 && old.1 == new.1));
+    let mut random = StdRng::seed_from_u64(10);
+    let (kills, mut met) = (KILLS / 5, 0);
+    for run_of in (0..3 * kills).map(|kill| run(if kill % 2 == 0 { "new" } else { "old" })) {
+        met += u32::from(killed(&run_of, &mut usual, &mut random));
+        let left = days();
+        assert_eq!(left.len(), 2, "after {met} kills");
+        for (at, day) in left.iter().enumerate() {
+            assert!(*day == old[at] || *day == new[at], "after {met} kills: {}", day.1.display());
+        }
+        if met == kills {
+            break;
+        }
+    }
+    assert_eq!(met, kills, "too few runs were alive when they were killed");
+    completes(&run("new"));
+    assert!(days() == new);
+    let run = run("new").into_iter().filter(|argument| *argument != "--force").collect::<Vec<_>>();
+    let report = output.path().join("report.json");
+    completes(&[&run[..], &["--report", text(&report)]].concat());
+    let report: Value = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");
+    assert_eq!(days_of(&report, "days_unchanged").len(), 2, "the ledger knows the days as they are");
 }

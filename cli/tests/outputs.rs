@@ -180,7 +180,8 @@ fn rows_lie_elsewhere_until_they_are_whole() {
         output.join("_daysum").join(of_source(&output).file_name().expect("a source")).join("staged");
     fs::create_dir_all(&staged).expect("writable");
     // What killed runs leave: one long ago, one now, which could still be running.
-    let (old, new) = (staged.join("old-2025-11-01.parquet#1"), staged.join("new-2025-11-01.parquet#1"));
+    let (old, new) =
+        (staged.join("old-2025-11-01.parquet.part#1"), staged.join("new-2025-11-01.parquet.part#1"));
     for path in [&old, &new] {
         fs::write(path, "half").expect("writable");
     }

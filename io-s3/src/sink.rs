@@ -4,7 +4,7 @@
 //! {output}/{source}/{YYYY-MM-DD}.parquet               a day's rows, replaced in one step
 //! {output}/_daysum/{source}/{YYYY-MM-DD}.parquet.json  what they were computed from; written after the rows
 //! {output}/_daysum/{source}/{first}_{last}.parquet.seen.json   what the last complete run of these days saw
-//! {output}/_daysum/{source}/staged/{run}-{YYYY-MM-DD}.parquet  in a directory: rows until they are whole
+//! {output}/_daysum/{source}/staged/{run}-{YYYY-MM-DD}.parquet.part  in a directory: rows until they are whole
 //! {output}/_daysum/quarantine/{source}/…json           what was left out (ObjectStoreQuarantine)
 //! ```
 //!
@@ -86,7 +86,7 @@ impl ObjectStoreSink {
         self.ledger(source_uuid).join(format!("{first}_{last}.{}.seen.json", self.format))
     }
 
-    /// Where the rows of a day lie until they are whole, if this is a directory: who reads all files of a directory would
+    /// Where the rows of a day lie until they are whole, if this is a directory: who reads all files of the format would
     /// read half a day otherwise, and that of a killed run ever after. What killed runs have left here is removed.
     fn staged(&self, scope: &WriteScope) -> Option<Path> {
         let directory = self.place.directory.as_ref()?;
@@ -98,7 +98,7 @@ impl ObjectStoreSink {
                 let _ = fs::remove_file(file.path()); // another run may have done it
             }
         }
-        Some(folder.join(format!("{}-{}.{}", scope.run.0, scope.day, self.format)))
+        Some(folder.join(format!("{}-{}.{}.part", scope.run.0, scope.day, self.format)))
     }
 }
 
