@@ -49,6 +49,8 @@
 //! [`PartialState::encode`] and [`decode`](PartialState::decode) carry a part from one process to another. Days
 //! that are to be finished before everything is read are what [`drive::Schedule`] is for.
 
+#![forbid(unsafe_code)]
+
 mod day;
 pub mod decode;
 pub mod drive;

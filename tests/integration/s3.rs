@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use daysum::synth::{self, Shape};
 use daysum_core::drive::KeyFacts;
@@ -18,7 +20,11 @@ use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use sha2::{Digest, Sha256};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{self, pki_types::PrivateKeyDer};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -271,6 +277,59 @@ fn plain_http_to_another_machine_needs_a_flag() {
     assert!(error.to_string().contains("plain HTTP"), "{error}");
     Place::open("s3://bucket/x", &StoreSettings { allow_http: true, ..settings }, Missing::Refuse)
         .expect("allowed");
+}
+
+/// The server once more, behind a certificate that it has signed itself. Its address.
+async fn behind_tls(server: &S3Server) -> String {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    let certificate = certificate.self_signed(&key).expect("signed");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = builder.expect("versions").with_no_client_auth();
+    let config = config.with_single_cert(vec![certificate.der().clone()], key).expect("a pair");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let plain = server.endpoint().trim_start_matches("http://").to_owned();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (acceptor, plain) = (acceptor.clone(), plain.clone());
+            tokio::spawn(async move {
+                let Ok(mut client) = acceptor.accept(client).await else { return }; // who trusts nobody goes
+                let mut server = TcpStream::connect(plain).await.expect("the server");
+                let _ = copy_bidirectional(&mut client, &mut server).await; // until one of them goes
+            });
+        }
+    });
+    format!("https://localhost:{port}")
+}
+
+/// T-74
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused_unless_that_is_asked_for() {
+    let (server, runtime, golden) = (S3Server::start(), runtime(), Golden::small());
+    server.upload("in", &golden.files);
+    let endpoint = runtime.block_on(behind_tls(&server));
+    for accept_any_certificate in [false, true] {
+        let settings = StoreSettings {
+            endpoint: Some(endpoint.clone()),
+            accept_any_certificate,
+            retry_timeout: Some(Duration::ZERO),
+            timeout: Some(Duration::from_secs(20)),
+            ..server.settings()
+        };
+        let place = Place::open("s3://daysum/in", &settings, Missing::Refuse).expect("a good address");
+        match summarise(&runtime, place, &golden.lookups) {
+            Ok(rows) => {
+                assert_eq!((rows.num_rows(), accept_any_certificate), (golden.expected.num_rows(), true))
+            }
+            Err(error) => {
+                assert!(!accept_any_certificate && error.to_string().contains("certificate"), "{error}");
+            }
+        }
+    }
 }
 
 /// The goldens through a server that somebody else wrote; CI starts Ceph's gateway for it.

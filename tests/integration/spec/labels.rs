@@ -180,6 +180,18 @@ fn case_10_malformed_labels_are_refused_with_file_and_row() {
     }
 }
 
+/// Batches are decoded one after the other, larger or smaller ones: the row is that of the row group.
+#[test]
+fn a_row_behind_many_others_is_named_by_its_own_number() {
+    let mut fixture = Fixture::base();
+    fixture.node_labels = vec![labels("n1", "{}"); 20_000];
+    fixture.node_labels[17_000].labels = text("[]");
+    refused(&fixture.files(), &fixture.lookups, |error| {
+        let at = error.location().expect("a place");
+        assert_eq!((at.row, at.column.as_deref()), (Some(17_000), Some("node_labels")), "{error}");
+    });
+}
+
 #[test]
 fn case_11_values_of_other_types_become_their_jsonb_text() {
     let mut fixture = Fixture::base();
