@@ -29,8 +29,7 @@ pub(crate) async fn lookups_of(config: &Config, selection: &Selection) -> Result
     let (month, period) = (month_of(&lookups), lookups.report_period_id);
     complete(config, &mut lookups);
     selection.complete(&mut lookups);
-    if month.is_some()
-        && month != month_of(&lookups)
+    if month.zip(month_of(&lookups)).is_some_and(|(theirs, asked)| theirs != asked)
         && !config.is_flag("ocp.report_period_id")
         && period.is_some()
     {

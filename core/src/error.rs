@@ -99,6 +99,19 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// A page that would take more memory, decompressed, than it may. The file can be sound.
+    #[error(
+        "{at}: a page of {bytes} bytes, of which {most} are the most that is decompressed at once; write smaller pages, \
+         or give more memory"
+    )]
+    Memory {
+        /// Which row group and column.
+        at: Box<Location>,
+        /// Bytes of the page, as its header says.
+        bytes: u64,
+        /// Bytes that it may have.
+        most: u64,
+    },
     /// A sum left the range that exact arithmetic covers (2^111).
     #[error("{what}: the sum exceeds 2^111; an input value is absurdly large")]
     Overflow {
@@ -186,6 +199,7 @@ impl Error {
             Self::Format { .. } => "format",
             Self::Schema { .. } => "schema",
             Self::Value { .. } => "value",
+            Self::Memory { .. } => "memory",
             Self::Overflow { .. } => "overflow",
             Self::Overlap { .. } => "overlap",
             Self::ConfigMismatch { .. } => "config_mismatch",
@@ -201,7 +215,10 @@ impl Error {
     /// Where in the input, for the errors that have a place.
     pub fn location(&self) -> Option<&Location> {
         match self {
-            Self::Format { at, .. } | Self::Schema { at, .. } | Self::Value { at, .. } => Some(at),
+            Self::Format { at, .. }
+            | Self::Schema { at, .. }
+            | Self::Value { at, .. }
+            | Self::Memory { at, .. } => Some(at),
             _ => None,
         }
     }

@@ -17,7 +17,7 @@ pub(crate) struct RunOptions {
     pub(crate) bad_files: BadFiles,
     /// Stop after about so many rows: a first look.
     pub(crate) row_limit: Option<u64>,
-    /// Bytes that one row group may need.
+    /// Bytes of the largest page that is decompressed.
     pub(crate) memory_limit: Option<u64>,
     /// What malformed label text does.
     pub(crate) malformed_labels: OnMalformed,

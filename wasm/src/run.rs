@@ -11,7 +11,7 @@ use std::sync::Arc;
 use daysum_core::decode::{BATCH_ROWS, ChunkStep, Decoder, WindowedDecoder};
 use daysum_core::drive::{Plan, Schedule, Unit};
 use daysum_core::{
-    ChunkFolder, Day, DayState, DaySummary, FoldConfig, Folder, Location, Lookups, PartialState, Policy,
+    ChunkFolder, Day, DayState, DaySummary, FoldConfig, Folder, Lookups, PartialState, Policy,
 };
 
 use crate::encode::arrow_file;
@@ -144,10 +144,9 @@ impl Session {
             self.files.supply(reading);
             return Ok(());
         };
-        let supplied = current.decoder.supply(reading.finish()).map_err(Told::from);
-        match supplied.and_then(|()| current.check_page(self.options.memory_limit)) {
+        match current.decoder.supply(reading.finish()) {
             Ok(()) => Ok(()),
-            Err(told) => self.fail(told),
+            Err(error) => self.fail(error.into()),
         }
     }
 
@@ -209,6 +208,7 @@ impl Session {
         let held = if self.options.row_limit.is_some() { HELD_FIRST } else { HELD };
         match WindowedDecoder::new(&object.footer, object.kind, row_group, batch_rows, held) {
             Ok(decoder) => {
+                let decoder = decoder.pages_within(self.options.memory_limit.unwrap_or(u64::MAX));
                 self.current = Some(Current { unit, decoder, folder });
                 Ok(())
             }
@@ -343,25 +343,6 @@ impl Session {
             Some(Work { goal: Goal::State { state, .. }, .. }) if self.done => Ok(state.encode()?.into()),
             _ => Err(Told::config("only a run that folds, once it is done, has a state")),
         }
-    }
-}
-
-impl Current {
-    /// A page is decompressed as a whole, whatever its size.
-    fn check_page(&self, limit: Option<u64>) -> Result<(), Told> {
-        let (bytes, column) = self.decoder.largest_page();
-        match limit {
-            Some(limit) if bytes > limit => {
-                let at = self.at().column(column);
-                let message = format!("{at}: a page of {bytes} bytes is above the memory limit of {limit}");
-                Err(Told::new("memory", message).at(&at))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn at(&self) -> Location {
-        Location::object(self.unit.object.meta.key.clone()).row_group(self.unit.row_group.index)
     }
 }
 

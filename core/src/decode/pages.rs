@@ -31,8 +31,6 @@ pub(super) struct PageWalk {
     pub(super) end: u64,
     /// Rows of the pages so far.
     pub(super) rows: u64,
-    /// Bytes of the largest page so far, decompressed.
-    pub(super) largest: u64,
     /// Bytes that a page may have, decompressed.
     pub(super) most: u64,
     /// What the footer says of the chunk.
@@ -50,16 +48,11 @@ impl PageWalk {
             next_end: start,
             end: start + length,
             rows: 0,
-            largest: 0,
             most: LARGEST_PAGE,
             told_rows: chunk.num_values().max(0) as u64,
             told_bytes: chunk.uncompressed_size().max(0) as u64,
             codec: chunk.compression_codec(),
         }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
     }
 
     /// Goes on to where the held bytes end. `bytes` gives those from a place on, at most as many as are asked for.
@@ -118,14 +111,9 @@ impl PageWalk {
             return Err(self.lie(at, "a page claims more values than there can be"));
         }
         if uncompressed > self.most {
-            let reason = format!(
-                "a page of {uncompressed} bytes, of which {} are the most that is decompressed at once: write smaller \
-                 pages, or give more memory",
-                self.most
-            );
-            return Err(self.lie(at, &reason));
+            let at = Box::new(at.clone().column(self.name.as_str()));
+            return Err(Error::Memory { at, bytes: uncompressed, most: self.most });
         }
-        self.largest = self.largest.max(uncompressed);
         Ok(end)
     }
 

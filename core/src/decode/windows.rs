@@ -95,12 +95,6 @@ impl WindowedDecoder {
         self.columns.iter_mut().for_each(|column| column.pages.most = bytes);
         self
     }
-
-    /// The largest page so far, as its header says, and its column: it is decompressed as a whole.
-    pub fn largest_page(&self) -> (u64, &str) {
-        let columns = self.columns.iter().map(|column| (column.pages.largest, column.pages.name()));
-        columns.rev().max_by_key(|(bytes, _)| *bytes).unwrap_or_default()
-    }
 }
 
 impl Decoder for WindowedDecoder {

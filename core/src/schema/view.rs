@@ -250,7 +250,7 @@ impl Columns<'_> {
         // A column that this kind does not read is absent even if the batch has it.
         let read = self.kind.columns().iter().any(|column| column.name == name);
         bind(self.batch.column_by_name(name).filter(|_| read))
-            .map_err(|error| Error::value(self.at.clone().column(name), error.to_string()))
+            .map_err(|error| Error::value(self.at.clone().column(name), format!("{error}; correct the file")))
     }
 }
 

@@ -95,14 +95,14 @@ fn pages_that_cannot_be_are_named_by_column_before_they_are_read() {
     let windowed = || WindowedDecoder::new(&footer, kind, 0, 10, u64::MAX).expect("a decoder");
     let whole = || ChunkDecoder::new(&footer, kind, 0, 10).expect("a decoder");
     let zeros = |bytes: &Bytes| vec![0; bytes.len()].into();
-    for error in [
-        refusal(windowed(), &file, zeros),
-        refusal(whole(), &file, zeros),
-        refusal(windowed().pages_within(500), &file, Bytes::clone),
-        refusal(whole().pages_within(500), &file, Bytes::clone),
+    for (code, error) in [
+        ("format", refusal(windowed(), &file, zeros)),
+        ("format", refusal(whole(), &file, zeros)),
+        ("memory", refusal(windowed().pages_within(500), &file, Bytes::clone)),
+        ("memory", refusal(whole().pages_within(500), &file, Bytes::clone)),
     ] {
         let at = error.location().expect("a place");
-        assert_eq!((error.code(), at.row_group, at.column.is_some()), ("format", Some(0), true), "{error}");
+        assert_eq!((error.code(), at.row_group, at.column.is_some()), (code, Some(0), true), "{error}");
     }
 }
 
