@@ -61,10 +61,7 @@ pub(crate) fn complete(config: &Config, lookups: &mut Lookups) {
 pub(crate) fn read_lookups(path: &Path) -> Result<Lookups> {
     let json = std::fs::read(path)
         .map_err(|error| Error::config(format!("cannot read the lookups {}: {error}", path.display())))?;
-    Lookups::from_json(&json).map_err(|error| match error {
-        Error::Config { reason } => Error::config(format!("{}: {reason}", path.display())),
-        other => other,
-    })
+    Lookups::from_json(&json).map_err(|error| error.of(path.display()))
 }
 
 /// What koku's tables say of the source and the month of the settings.
@@ -136,10 +133,7 @@ pub(crate) fn open(input: &str, config: &Config) -> Result<Arc<dyn Source>> {
 
 /// Says of a place that is refused what it was to be.
 pub(crate) fn as_the(role: &'static str) -> impl Fn(Error) -> Error {
-    move |error| match error {
-        Error::Config { reason } => Error::Config { reason: format!("the {role}: {reason}") },
-        other => other,
-    }
+    move |error| error.of(format_args!("the {role}"))
 }
 
 /// Where in the input the output lies, as a prefix of keys: what a run has written there is none of the input.

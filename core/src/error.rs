@@ -252,6 +252,14 @@ impl Error {
         Self::Config { reason: reason.into() }
     }
 
+    /// The same, and of a configuration which part of it: a setting, a field or a file.
+    pub fn of(self, part: impl fmt::Display) -> Self {
+        match self {
+            Self::Config { reason } => Self::config(format!("{part}: {reason}")),
+            other => other,
+        }
+    }
+
     /// An error of the `port` that an adapter implements.
     ///
     /// ```

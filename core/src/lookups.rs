@@ -204,10 +204,7 @@ impl Lookups {
             _ => None,
         };
         let end_of = |key: &str, text: &Option<String>, otherwise: fn(Month) -> Day| match (text, partition) {
-            (Some(text), _) => text.parse().map_err(|error| match error {
-                Error::Config { reason } => Error::config(format!("{key}: {reason}")),
-                other => other,
-            }),
+            (Some(text), _) => text.parse().map_err(|error: Error| error.of(key)),
             (None, Some(month)) => Ok(otherwise(month)),
             (None, None) => Err(Error::config(
                 "no date range: give start_date and end_date, or year and month (--start, --end or --month)",
