@@ -7,7 +7,6 @@ import { DaysumError } from "./errors.js";
  * @param {import("./daysum.js").Options} options
  */
 export function lookupsJson(options) {
-  const given = parsed(options.lookups);
   const fields = {
     enabled_tag_keys: options.enabledKeys,
     cost_categories: options.costCategories?.map(({ namespace, id }) => ({ namespace, cost_category_id: id })),
@@ -18,17 +17,20 @@ export function lookupsJson(options) {
     cluster_alias: options.clusterAlias,
     source_uuid: options.sourceUuid,
   };
-  // JSON has no undefined: fields that were not given leave the file's alone.
-  return JSON.stringify({ ...given, ...JSON.parse(JSON.stringify(fields)) });
-}
-
-function parsed(lookups) {
-  if (typeof lookups !== "string") return lookups;
   try {
-    return JSON.parse(lookups);
+    // JSON has no undefined: fields that were not given leave the file's alone.
+    return JSON.stringify({ ...plain(options.lookups ?? {}), ...JSON.parse(JSON.stringify(fields)) });
   } catch (error) {
     throw new DaysumError({ code: "config", message: `lookups: ${error.message}` }, { cause: error });
   }
+}
+
+/** Spread, a list or a file would pass for an object without a single known field. */
+function plain(lookups) {
+  const object = typeof lookups === "string" ? JSON.parse(lookups) : lookups;
+  const kind = Object.prototype.toString.call(object).slice(8, -1);
+  if (kind !== "Object") throw new TypeError(`give an object, or JSON text of one, not ${kind}`);
+  return object;
 }
 
 /** Where no limit is given: far above what an honest month takes. */

@@ -18,6 +18,7 @@ const READS = 4;
 export async function run(engine, inputs, options, purpose) {
   const { signal } = options;
   signal?.throwIfAborted();
+  const config = [lookupsJson(options), runOptionsJson(options, purpose)];
   /** Files that ended an instance or whose bytes cannot be had, by index: no later attempt reads them again. */
   const refused = new Map();
   const sources = await open(inputs, options, refused);
@@ -27,7 +28,7 @@ export async function run(engine, inputs, options, purpose) {
     let file;
     try {
       const core = await engine.fresh();
-      return await attempt(core, sources, { refused, told, at: (now) => (file = now) }, options, purpose);
+      return await attempt(core, config, sources, { refused, told, at: (now) => (file = now) }, options, purpose);
     } catch (thrown) {
       if (signal?.aborted) throw signal.reason;
       if (thrown instanceof CallerError) throw thrown.thrown;
@@ -62,9 +63,9 @@ function isSingle(inputs) {
 }
 
 /** One attempt with one instance. `at` hears which file is being read, for the case that it ends the instance. */
-async function attempt(core, sources, { refused, told, at }, options, purpose) {
+async function attempt(core, config, sources, { refused, told, at }, options, purpose) {
   const { signal, onProgress, onDay } = options;
-  const run = new core.Run(lookupsJson(options), runOptionsJson(options, purpose));
+  const run = new core.Run(...config);
   for (const { name, size, version } of sources) run.add(name, size, version);
   for (const [file, error] of refused) run.refuse(file, JSON.stringify(error));
   const breath = new Breath();

@@ -34,14 +34,5 @@ export async function sorted(files) {
   const parquet = files.filter(({ path }) => path.toLowerCase().endsWith(".parquet"));
   const named = (pattern) => files.find(({ path }) => pattern.test(path));
   const lookups = named(/lookups\.json$/i) ?? named(/(^|\/)params\.json$/i);
-  return { parquet, lookups: lookups && (await json(lookups)) };
-}
-
-async function json({ path, data }) {
-  const text = await data.text();
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path}: ${error.message}`);
-  }
+  return { parquet, lookups: await lookups?.data.text() };
 }

@@ -94,10 +94,18 @@ test("fields of the lookups that nobody knows are told", async () => {
   assert.deepEqual(report.unknownLookups, ["enabled_tags"]);
 });
 
-test("lookups that are no JSON are an error of theirs", async () => {
-  const error = await summarize(month.files, { lookups: "{", badFiles: "hold" }).catch((error) => error);
-  assert.equal(error.code, "config");
-  assert.match(error.message, /^lookups: /);
+test("lookups that are no object are an error of theirs", async () => {
+  const text = JSON.stringify(lookups);
+  const cyclic = {};
+  cyclic.cyclic = cyclic;
+  const wrong = ["", "{", "null", "5", "true", "[]", '"text"', 5, true, [], new File([text], "lookups.json"), new Blob([text])];
+  wrong.push(new Map(Object.entries(lookups)), new TextEncoder().encode(text), cyclic, { report_period_id: 5n });
+  for (const given of wrong) {
+    const error = await summarize(month.files, { lookups: given, badFiles: "hold" }).catch((error) => error);
+    assert.deepEqual([error.name, error.code], ["DaysumError", "config"], `${typeof given} ${given}: ${error}`);
+    assert.match(error.message, /^lookups: ./);
+  }
+  assertSameBytes("as text", expected, bytesOf((await summarize(month.files, { lookups: text })).days));
 });
 
 test("a file is read by ranges over HTTP, and a server that knows none is told apart", async (t) => {
