@@ -29,10 +29,20 @@ async function collect(entry, files) {
   }
 }
 
-/** Parquet files, and the lookups file if one is among them; other JSON, such as an operator's manifest, is not for us. */
+/**
+ * Parquet files, and the lookups file if one is among them; other JSON, such as an operator's manifest, is not for us.
+ * Hidden are those that a system puts beside files: macOS's `._pods.parquet` is no Parquet.
+ */
 export async function sorted(files) {
-  const parquet = files.filter(({ path }) => path.toLowerCase().endsWith(".parquet"));
-  const named = (pattern) => files.find(({ path }) => pattern.test(path));
-  const lookups = named(/lookups\.json$/i) ?? named(/(^|\/)params\.json$/i);
-  return { parquet, lookups: await lookups?.data.text() };
+  const named = (pattern) => files.filter(({ path }) => pattern.test(path.split("/").at(-1)));
+  const [lookups, ...more] = named(/^(lookups|params)\.json$/i);
+  if (more.length > 0) {
+    const all = [lookups, ...more].map(({ path }) => path).join(", ");
+    throw new Error(`Only one file can be the lookups; there are ${all}.`);
+  }
+  return {
+    parquet: named(/^[^.].*\.parquet$/i),
+    hidden: named(/^\..*\.parquet$/i),
+    lookups: lookups && { path: lookups.path, text: await lookups.data.text() },
+  };
 }

@@ -15,6 +15,8 @@ let worker;
 let days = [];
 /** Choices of files so far, and which of them was the last to be read: answers to earlier ones may still come. */
 let [asked, job] = [0, 0];
+/** What the last to be read was chosen with. */
+let choice;
 /** The quarter of the rows that was last announced. */
 let quarter = 0;
 
@@ -44,14 +46,16 @@ async function start(files) {
   const number = ++asked;
   $("error").hidden = true;
   try {
-    const { parquet, lookups } = await sorted(await files);
-    if (parquet.length === 0) throw new Error("There is no .parquet file among these.");
+    const { parquet, lookups, hidden } = await sorted(await files);
+    const seen = hidden.length > 0 ? " whose name does not begin with a dot" : "";
+    if (parquet.length === 0) throw new Error(`There is no .parquet file among these${seen}.`);
     if (number < job) return; // a folder that took its time, and was overtaken
     const keys = $("keys").value.split(",").map((key) => key.trim()).filter(Boolean);
-    const options = { lookups, start: $("start").value || undefined, end: $("end").value || undefined };
+    const options = { lookups: lookups?.text, start: $("start").value || undefined, end: $("end").value || undefined };
     if (keys.length > 0) options.enabledKeys = keys;
     options.sourceUuid = $("source").value.trim() || undefined;
     [job, quarter] = [number, 0];
+    choice = { lookups, hidden, source: options.sourceUuid };
     $("result").hidden = true;
     say(`Reading ${count(parquet.length)} files.`);
     progress({ rows: 0, totalRows: 0, bytesRead: 0, file: parquet[0].path });
@@ -117,7 +121,7 @@ function tell({ message }) {
 
 function show(message, first) {
   days = message.days;
-  drawReport(message.report);
+  drawReport(message.report, choice, first);
   $("first-look").textContent = "A first look at the first rows; the rest is being read.";
   $("first-look").hidden = !first;
   $("downloads").hidden = first;

@@ -9,7 +9,8 @@ const REASONS = {
   anomalous: "with absurd values",
 };
 
-export function drawReport(report) {
+/** @param {boolean} first whether there is more to come */
+export function drawReport(report, choice, first) {
   const filtered = Object.values(report.rowsFiltered).reduce((sum, rows) => sum + rows, 0);
   const terms = [
     ["rows in", report.rowsIn],
@@ -23,7 +24,7 @@ export function drawReport(report) {
     ["summary rows", report.rowsOut],
   ];
   $("equation").replaceChildren(...terms.map(term));
-  $("notes").replaceChildren(...notes(report).map(note));
+  $("notes").replaceChildren(...notes(report, choice, first).map(note));
   drawFiles(report.files);
 }
 
@@ -42,10 +43,15 @@ function term([label, value]) {
   return box;
 }
 
-function notes(report) {
+function notes(report, choice, first) {
   const list = Object.entries(REASONS)
     .filter(([reason]) => report.rowsFiltered[reason] > 0)
     .map(([reason, text]) => [`${count(report.rowsFiltered[reason])} rows left out: ${text}`]);
+  if (choice.lookups) list.push([`the lookups are ${choice.lookups.path}`]);
+  if (choice.hidden.length > 0) {
+    list.push([`left out, as their names begin with a dot: ${choice.hidden.map(({ path }) => path).join(", ")}`]);
+  }
+  if (!first && report.rowsOut === 0 && report.quarantined.length === 0) list.push([nothing(report, choice), "bad"]);
   if (report.malformedLabels > 0) {
     list.push([`${count(report.malformedLabels)} label texts are malformed and stand for no labels`]);
   }
@@ -58,6 +64,15 @@ function notes(report) {
   const held = report.daysHeld;
   if (held.length > 0) list.push([`${held.length} days are held back, ${held[0]} to ${held.at(-1)}: something of theirs cannot be read`, "bad"]);
   return [...list, ...report.quarantined.map(({ message }) => [message, "bad"])];
+}
+
+/** Nothing failed, and nothing came of it: what was asked for is not what the files hold. */
+function nothing({ files, range }, { lookups, source }) {
+  const what = files.some(({ kind }) => kind) ? "no row of the files is of" : "no file is of";
+  const asked = range ? [`the days ${range[0]} to ${range[1]}`] : [];
+  const named = source ?? (lookups && JSON.parse(lookups.text).source_uuid);
+  if (named) asked.unshift(`the source ${named}`);
+  return `there are no summary rows: ${what} ${asked.join(" and ") || "any day"}`;
 }
 
 function note([text, kind = ""]) {

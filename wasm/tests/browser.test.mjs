@@ -1,6 +1,6 @@
 // The page in real Chromium, with files through its real file inputs.
 import assert from "node:assert/strict";
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { createServer, request } from "node:http";
 import { basename, join } from "node:path";
@@ -83,12 +83,12 @@ async function summarizeInPage(page, { files, lookups }) {
   return new Map(days.map(([day, bytes]) => [day, Buffer.from(bytes)]));
 }
 
-/** Everything the result says, as text; files have another order where they have folders. */
+/** Everything the result says, as text, whether or not files have folders. */
 async function shown(page) {
   const tables = { table: "#table tbody tr", files: "#file-table tbody tr", report: "#equation dd", notes: "#notes li" };
   const texts = Object.entries(tables).map(async ([name, selector]) => [name, await page.locator(selector).allTextContents()]);
-  const { files, ...others } = Object.fromEntries(await Promise.all(texts));
-  return { files: files.sort(), ...others };
+  const { files, notes, ...others } = Object.fromEntries(await Promise.all(texts));
+  return { files: files.sort(), notes: notes.map((text) => text.replace(/\S+\//, "")), ...others };
 }
 
 /** What the file input makes of the same files. */
@@ -255,6 +255,50 @@ test("lookups are named where they are broken or unknown, and other JSON is left
     writeFileSync(lookups, text);
     await assert.rejects(choose(), /^Error: lookups: /, text);
   }
+});
+
+test("the lookups are the one file of that name, and hidden files are none", async (t) => {
+  const { page } = await openPage(t);
+  const one = folder(golden("edge-15-node-roles"));
+  t.after(() => rmSync(one, { recursive: true })); // the next copy of it would be laid over these
+  const notes = async () => {
+    await page.setInputFiles("#folder", one);
+    await finished(page);
+    return page.locator("#notes").textContent();
+  };
+  const capital = join(one, "Lookups.JSON");
+  renameSync(join(one, "lookups.json"), capital);
+  writeFileSync(join(one, "my-lookups.json"), "{");
+  writeFileSync(join(one, "._pods.parquet"), "of macOS");
+  const told = await notes();
+  assert.match(told, /the lookups are edge-15-node-roles\/Lookups\.JSON/);
+  assert.match(told, /left out, as their names begin with a dot: edge-15-node-roles\/\._pods\.parquet/);
+  assert.equal(await page.locator("#notes .bad").count(), 0);
+  mkdirSync(join(one, "below"));
+  copyFileSync(capital, join(one, "below", "params.json"));
+  await assert.rejects(notes(), (error) => ["/Lookups.JSON", "/below/params.json"].every((path) => error.message.includes(path)));
+});
+
+test("where nothing comes of the files, the source and the days are told that were asked for", async (t) => {
+  const { page } = await openPage(t);
+  const one = folder(golden("edge-15-node-roles"));
+  const lookups = join(one, "lookups.json");
+  const given = JSON.parse(readFileSync(lookups, "utf8"));
+  const bad = async () => {
+    await page.setInputFiles("#folder", one);
+    await finished(page);
+    return (await page.locator("#notes .bad").allTextContents()).join("\n");
+  };
+  assert.equal(await bad(), "");
+  writeFileSync(lookups, JSON.stringify({ ...given, source_uuid: "of-the-lookups" }));
+  assert.match(await bad(), /no summary rows: no file is of the source of-the-lookups and the days 2025-11-\d\d to /);
+  await page.locator("summary", { hasText: "Options" }).click();
+  await page.fill("#source", "of-the-field");
+  assert.match(await bad(), /no file is of the source of-the-field and /);
+  await page.fill("#source", given.source_uuid);
+  await page.fill("#start", "2026-01-01");
+  await page.fill("#end", "2026-01-02");
+  assert.match(await bad(), new RegExp(`the source ${given.source_uuid} and the days 2026-01-01 to 2026-01-02$`));
 });
 
 test("files of several sources: the one that is named is read", async (t) => {
