@@ -5,6 +5,7 @@ export interface Sliceable {
   slice(start: number, end: number): Bytes | Promise<Bytes> | { arrayBuffer(): Promise<ArrayBuffer> };
 }
 
+/** Bytes that are given. Those that come back are `Uint8Array<ArrayBuffer>`, which `Blob`, `fetch` and `crypto` take. */
 export type Bytes = Uint8Array | ArrayBuffer;
 
 /** A file: a `File` or `Blob`, bytes, a URL that answers ranges, or any object with `size` and `slice`. */
@@ -24,14 +25,14 @@ export interface Lookups {
   month?: number | string;
   start_date?: string;
   end_date?: string;
-  days?: (number | string)[];
+  days?: readonly (number | string)[];
   report_period_id?: number;
   cluster_id?: string;
   cluster_alias?: string;
   storage_exists?: boolean;
-  enabled_tag_keys?: string[];
-  cost_categories?: { namespace: string; cost_category_id: number }[];
-  nodes?: { node: string; resource_id?: string | null; node_role?: string | null }[];
+  enabled_tag_keys?: readonly string[];
+  cost_categories?: readonly { namespace: string; cost_category_id: number }[];
+  nodes?: readonly { node: string; resource_id?: string | null; node_role?: string | null }[];
 }
 
 /** What the files do not say. Fields win over those of `lookups`. */
@@ -39,11 +40,11 @@ export interface Names {
   /** The lookups file, as an object or as JSON text. */
   lookups?: Lookups | string;
   /** Label keys that are kept. */
-  enabledKeys?: string[];
+  enabledKeys?: readonly string[];
   /** Patterns in SQL's LIKE language over namespaces. */
-  costCategories?: { namespace: string; id: number }[];
+  costCategories?: readonly { namespace: string; id: number }[];
   /** Which node has which role. */
-  nodes?: { node: string; resourceId: string; role: string }[];
+  nodes?: readonly { node: string; resourceId: string; role: string }[];
   /**
    * First and last day, `YYYY-MM-DD`; without them, the days that the files' statistics tell; `config` where a file has
    * none. `fold` needs them.
@@ -98,7 +99,7 @@ export interface Day {
   fannedOut: number;
   nodesWithoutRole: number;
   /** The rows as an Arrow IPC file: the bytes that `daysum run --format arrow` writes. */
-  arrow: Uint8Array;
+  arrow: Uint8Array<ArrayBuffer>;
 }
 
 export type Kind =
@@ -171,11 +172,14 @@ export interface ErrorFacts {
 }
 
 export class DaysumError extends Error {
+  constructor(told: ErrorFacts, options?: { cause?: unknown });
   readonly code: ErrorCode;
   readonly file?: string;
   readonly rowGroup?: number;
   readonly row?: number;
   readonly column?: string;
+  /** What `new DaysumError` takes: errors lose their class when they are posted between threads. */
+  toJSON(): ErrorFacts;
 }
 
 export type Labels = Record<string, string | null>;
@@ -247,13 +251,19 @@ export type Format = "parquet" | "csv" | "arrow" | "jsonl";
 export function summarize(files: Input | Iterable<Input>, options?: Options): Promise<{ days: Day[]; report: Report }>;
 
 /** A state file, as `daysum fold` writes it: `daysum merge` takes it. */
-export function fold(files: Input | Iterable<Input>, options: FoldOptions): Promise<{ state: Uint8Array; report: Report }>;
+export function fold(
+  files: Input | Iterable<Input>,
+  options: FoldOptions,
+): Promise<{ state: Uint8Array<ArrayBuffer>; report: Report }>;
 
-/** Days, or their Arrow files, as one file. */
-export function encode(days: Day | Uint8Array | (Day | Uint8Array)[], format: Format): Promise<Uint8Array>;
+/** Days, or their Arrow files. */
+export type Finished = Day | Bytes;
 
-/** Days, or their Arrow files, as objects. */
-export function rows(days: Day | Uint8Array | (Day | Uint8Array)[]): Promise<Row[]>;
+/** Days as one file. */
+export function encode(days: Finished | readonly Finished[], format: Format): Promise<Uint8Array<ArrayBuffer>>;
+
+/** Days as objects. */
+export function rows(days: Finished | readonly Finished[]): Promise<Row[]>;
 
 /** Sums of a day by namespace. */
-export function overview(day: Day | Uint8Array): Promise<Overview>;
+export function overview(day: Finished): Promise<Overview>;

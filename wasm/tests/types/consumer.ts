@@ -7,6 +7,7 @@ import type {
   Day,
   ErrorCode,
   ErrorFacts,
+  Finished,
   FoldOptions,
   Format,
   Input,
@@ -85,6 +86,8 @@ const options: Required<Options> = {
     same<typeof day, Day>();
   },
 };
+const frozen: readonly string[] = ["app"];
+const readonlyOptions: Options = { enabledKeys: frozen, costCategories: [] as const, nodes: [] as const, lookups: { enabled_tag_keys: frozen } };
 const defaults: Options = { lookups: "{}", badFiles: "throw", malformedLabels: "refuse", nodelessVolumes: "refuse", onDay() {} };
 
 // Functions; the record names every export.
@@ -93,16 +96,23 @@ const every: Record<keyof typeof daysum, true> = { DaysumError: true, encode: tr
 export async function uses() {
   await summarize(blob);
   await summarize(new Set(inputs), defaults);
+  await summarize(inputs as readonly Input[], readonlyOptions);
   const { days, report } = await summarize(inputs, options);
   same<typeof days, Day[]>();
   same<typeof report, Report>();
   const folded = await fold(inputs, foldOptions);
-  same<typeof folded, { state: Uint8Array; report: Report }>();
+  same<typeof folded, { state: Uint8Array<ArrayBuffer>; report: Report }>();
   const [day] = days;
-  same<typeof day.arrow, Uint8Array>();
+  same<typeof day.arrow, Uint8Array<ArrayBuffer>>();
   const formats: Record<Format, true> = { parquet: true, csv: true, arrow: true, jsonl: true };
-  for (const format of Object.keys(formats) as Format[]) same<Awaited<ReturnType<typeof encode>>, Uint8Array>(), await encode(days, format);
-  await encode([day, day.arrow], "csv");
+  for (const format of Object.keys(formats) as Format[]) await encode(days, format);
+  const finished: readonly Finished[] = [day, day.arrow, day.arrow.buffer, bytes];
+  const csv = await encode(finished, "csv");
+  same<typeof csv, Uint8Array<ArrayBuffer>>();
+  // What bytes are for; none of it takes those that may lie in shared memory.
+  await fetch("https://example.com/", { method: "PUT", body: csv });
+  await crypto.subtle.digest("SHA-256", folded.state);
+  const uses: [Blob, Response] = [new Blob([csv, day.arrow]), new Response(csv)];
   const all = [...(await rows(days)), ...(await rows(day)), ...(await rows(day.arrow))];
   same<typeof all, Row[]>();
   const [row] = all;
@@ -127,7 +137,13 @@ export async function uses() {
     ...[glance.cpuCapacity, glance.memoryCapacity, ...glance.namespaces.map(({ cpuUsage }) => cpuUsage)],
   ];
   const flags: boolean[] = [report.firstLook, glance.namespaces[0].unallocated];
-  return { texts, numbers, flags, every };
+  return { texts, numbers, flags, every, uses };
+}
+
+/** Errors of one's own, and errors from another thread. */
+export function posted(error: DaysumError): DaysumError[] {
+  const facts: ErrorFacts = error.toJSON();
+  return [new DaysumError(facts), new DaysumError({ code: "config", message: "POST a file" }, { cause: error })];
 }
 
 export function told(error: unknown): ErrorCode | undefined {
@@ -198,6 +214,8 @@ export async function refused(day: Day, row: Row, report: Report, error: DaysumE
   row.pod_usage;
   // @ts-expect-error: may be null
   report.files[0].kind.length;
+  // @ts-expect-error: a code belongs to it
+  new DaysumError("text");
   // @ts-expect-error: no such code
   if (error.code === "oom") return;
   // @ts-expect-error: errors are read
