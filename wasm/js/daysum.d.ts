@@ -6,16 +6,17 @@ export interface Sliceable {
 }
 
 /** Bytes that are given. Those that come back are `Uint8Array<ArrayBuffer>`, which `Blob`, `fetch` and `crypto` take. */
-export type Bytes = Uint8Array | ArrayBuffer;
+export type Bytes = ArrayBufferView | ArrayBuffer;
 
 /** A file: a `File` or `Blob`, bytes, a URL that answers ranges, or any object with `size` and `slice`. */
 export type Data = Blob | Bytes | URL | string | Sliceable;
 
 /**
  * A file, with a name if it has none or another one is wanted. Names are kept apart in messages, so each is used
- * once. koku's paths (`…/source=…/year=2025/month=11/…`) are understood; without one, the columns decide.
+ * once. koku's paths (`…/source=…/year=2025/month=11/…`) are understood; without one, the columns decide. Where a URL may
+ * be read but not whatever its server redirects to, `redirect: "error"` says so; by default redirects are followed.
  */
-export type Input = Data | { name: string; data: Data };
+export type Input = Data | { name?: string; data: Data; redirect?: "follow" | "error" };
 
 /** What `daysum run --lookups` reads. */
 export interface Lookups {

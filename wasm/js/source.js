@@ -11,6 +11,9 @@ const WHOLE = 16 * 1024 * 1024;
 /** The first request brings the end of the file, where the footer is. */
 const TAIL = 64 * 1024;
 
+/** User and password at the beginning of a URL, however the slashes are written. */
+const USER = /^(\s*(?:[a-z][a-z\d+.-]*:[\\/]*|[\\/]{2}))[^\\/?#]*@/i;
+
 /**
  * @param {import("./daysum.js").Input} input
  * @param {string} name
@@ -18,12 +21,11 @@ const TAIL = 64 * 1024;
  */
 export async function openSource(input, name, signal) {
   const data = dataOf(input);
-  if (isUrl(data)) return openUrl(String(data), name, signal);
-  if (data instanceof ArrayBuffer) return ofBytes(name, new Uint8Array(data));
-  if (ArrayBuffer.isView(data)) return ofBytes(name, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  if (typeof data?.size === "number" && typeof data.slice === "function") return ofSlices(name, data);
-  const message = `${name}: give a File, a Blob, bytes, a URL, or an object with size and slice(start, end)`;
-  throw new DaysumError({ code: "config", message, file: name });
+  if (isUrl(data)) return openUrl(String(data), name, input.redirect, signal);
+  const bytes = bytesOf(data);
+  if (bytes) return ofBytes(name, bytes);
+  if (isSliceable(data)) return ofSlices(name, data);
+  throw configError(name, "give a File, a Blob, bytes, a URL, or an object with size and slice(start, end)");
 }
 
 /**
@@ -42,11 +44,21 @@ function dataOf(input) {
 }
 
 function isNamed(input) {
-  return input !== null && typeof input === "object" && "data" in input;
+  return input !== null && typeof input === "object" && "data" in input && !isSliceable(input);
 }
 
 function isUrl(data) {
   return typeof data === "string" || data instanceof URL;
+}
+
+function isSliceable(data) {
+  return typeof data?.size === "number" && typeof data.slice === "function";
+}
+
+/** Bytes in whatever form, or undefined; those of a frame or of a test's sandbox are no instances of the classes here. */
+export function bytesOf(data) {
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return Object.prototype.toString.call(data) === "[object ArrayBuffer]" ? new Uint8Array(data) : undefined;
 }
 
 function ofBytes(name, bytes) {
@@ -57,17 +69,24 @@ function ofSlices(name, data) {
   const version = typeof data.lastModified === "number" ? String(data.lastModified) : undefined;
   const read = async (start, end) => {
     const part = await data.slice(start, end);
-    if (part instanceof Uint8Array) return part;
-    return new Uint8Array(part instanceof ArrayBuffer ? part : await part.arrayBuffer());
+    const bytes = bytesOf(part) ?? bytesOf(await part?.arrayBuffer?.());
+    if (!bytes) throw configError(name, "slice(start, end) must give bytes, or what has arrayBuffer()");
+    return bytes;
   };
   return { name, size: data.size, version, read };
 }
 
-async function openUrl(url, name, signal) {
-  const response = await request(url, name, { Range: `bytes=-${TAIL}` }, signal);
+async function openUrl(url, name, redirect, signal) {
+  if (USER.test(url)) throw configError(name, "no URL with user and password in it can be fetched");
+  const ask = (range, signal) => request(url, name, range, redirect, signal);
+  let response = await ask(`-${TAIL}`, signal);
+  const told = sizeIn(response);
+  // Some servers refuse to tell more last bytes than there are.
+  if (response.status === 416 && told > 0) response = await ask(`${Math.max(told - TAIL, 0)}-${told - 1}`, signal);
+  if (!response.ok) throw sourceError(name, refusal(response));
   const version = versionOf(response);
   if (response.status !== 206) return { ...ofBytes(name, await whole(response, name)), version };
-  const size = Number(response.headers.get("content-range")?.split("/")[1]);
+  const size = sizeIn(response);
   if (!Number.isSafeInteger(size)) {
     await response.body?.cancel();
     throw sourceError(name, "the server does not say how large the file is; CORS must expose Content-Range");
@@ -76,7 +95,8 @@ async function openUrl(url, name, signal) {
   const read = async (start, end, signal) => {
     const skipped = size - tail.length;
     if (start >= skipped) return tail.subarray(start - skipped, end - skipped);
-    const part = await request(url, name, { Range: `bytes=${start}-${end - 1}` }, signal);
+    const part = await ask(`${start}-${end - 1}`, signal);
+    if (!part.ok) throw sourceError(name, refusal(part));
     if (part.status !== 206 || versionOf(part) !== version) {
       await part.body?.cancel();
       throw sourceError(name, "the file has changed while it was read");
@@ -86,15 +106,26 @@ async function openUrl(url, name, signal) {
   return { name, size, version, read };
 }
 
-async function request(url, name, headers, signal) {
-  const response = await fetch(url, { headers, signal }).catch((thrown) => {
+async function request(url, name, range, redirect, signal) {
+  // Workers of Cloudflare know no redirect: "error". What is not followed is an answer that is not ok.
+  const options = { headers: { Range: `bytes=${range}` }, redirect: redirect === "error" ? "manual" : redirect, signal };
+  const response = await fetch(url, options).catch((thrown) => {
     throw unreadable(thrown, name);
   });
-  if (response.ok) return response;
-  await response.body?.cancel();
+  if (!response.ok) await response.body?.cancel();
+  return response;
+}
+
+function refusal(response) {
+  const { status, statusText, type } = response;
   // Any other file has a last byte that could be asked for.
-  if (response.status === 416) throw sourceError(name, "the file is empty");
-  throw sourceError(name, `the server answers ${response.status} ${response.statusText}`.trimEnd());
+  if (status === 416 && !(sizeIn(response) > 0)) return "the file is empty";
+  if (type === "opaqueredirect" || (status >= 300 && status < 400)) return "the server redirects to another address";
+  return `the server answers ${status} ${statusText}`.trimEnd();
+}
+
+function sizeIn({ headers }) {
+  return Number(headers.get("content-range")?.split("/")[1]);
 }
 
 function versionOf({ headers }) {
@@ -103,6 +134,7 @@ function versionOf({ headers }) {
 
 /** A body in one piece, unless it is too large: its length is not always told beforehand. */
 async function whole(response, name) {
+  if (!response.body) throw sourceError(name, `the server answers ${response.status} without content`);
   const reader = response.body.getReader();
   const parts = [];
   let size = Number(response.headers.get("content-length") ?? 0);
@@ -131,8 +163,12 @@ function sourceError(file, why) {
   return new DaysumError({ code: "source", message: `${file}: ${why}`, file });
 }
 
+function configError(file, why) {
+  return new DaysumError({ code: "config", message: `${file}: ${why}`, file });
+}
+
 function nameOfUrl(url) {
-  const path = url.split(/[?#]/)[0];
+  const path = url.replace(USER, "$1").split(/[?#]/)[0];
   const name = path.slice(path.indexOf("//") < 0 ? 0 : path.indexOf("/", path.indexOf("//") + 2) + 1);
   try {
     return decodeURIComponent(name);

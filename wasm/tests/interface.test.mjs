@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { pipeline } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runInNewContext } from "node:vm";
 import { after, before, test } from "node:test";
 
 import { DaysumError, encode, fold, overview, rows, summarize } from "daysum";
@@ -39,12 +40,25 @@ test("blobs, buffers and slices are the same file", async () => {
     async ({ name, data }) => new File([data], name),
     async ({ name, data }) => ({ name, size: data.length, slice: (start, end) => data.slice(start, end) }),
     async ({ name, data }) => ({ name, size: data.length, slice: async (start, end) => data.slice(start, end).buffer }),
+    async ({ name, data }) => ({ name, size: data.length, data: "its own", slice: (start, end) => new DataView(data.slice(start, end).buffer) }),
+    async ({ name, data }) => ({ name, data: new DataView(data.buffer, data.byteOffset, data.length) }),
+    async ({ name, data }) => ({ name, data: foreign(data) }),
+    async ({ name, data }) => ({ name, data: foreign(data).buffer }),
+    async ({ name, data }) => ({ name, size: data.length, slice: (start, end) => foreign(data.subarray(start, end)) }),
   ];
   for (const form of forms) {
     const files = await Promise.all(month.files.map(form));
     assertSameBytes(String(form), expected, bytesOf((await summarize(files, { lookups })).days));
   }
 });
+
+/** Bytes as a frame or a sandbox has them: of classes of its own. */
+function foreign(bytes) {
+  const copy = runInNewContext("new Uint8Array(length)", { length: bytes.length });
+  copy.set(bytes);
+  assert.ok(!(copy instanceof Uint8Array));
+  return copy;
+}
 
 test("kinds are told by columns where a file has only a name", async () => {
   const bare = month.files.map(({ data }, index) => ({ name: `upload-${index}`, data }));
@@ -150,6 +164,55 @@ test("a file is read by ranges over HTTP, and a server that knows none is told a
   assert.ok(asked.length > 1, "more than one range");
   assert.ok(Math.max(...asked) < large.data.length, "none is the whole file");
   assert.equal(await code(`${base}/changing/${large.name}`), "source");
+});
+
+test("what servers do besides: redirects, no content, refusing to tell more than there is", async (t) => {
+  const [pods] = month.files.filter(({ name }) => name.includes("pod_usage"));
+  const asked = [];
+  const server = createServer((request, response) => {
+    const [, kind, name] = request.url.split("/");
+    const file = [pods, large].find((file) => file.name.endsWith(name));
+    const { length } = file.data;
+    asked.push(request.headers.range);
+    if (kind === "redirect") return response.writeHead(302, { location: `/plain/${name}` }).end();
+    if (kind === "nothing") return response.writeHead(204).end();
+    const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range);
+    if (kind === "empty") return response.writeHead(416, { "content-range": "bytes */0" }).end();
+    if (kind === "no-suffix" && from === "") return response.writeHead(416, { "content-range": `bytes */${length}` }).end();
+    if (kind === "never") return response.writeHead(416, { "content-range": `bytes */${length}` }).end();
+    const [start, end] = from === "" ? [Math.max(length - Number(to), 0), length] : [Number(from), Number(to) + 1];
+    response.writeHead(206, { "content-range": `bytes ${start}-${end - 1}/${length}` }).end(file.data.subarray(start, end));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.closeAllConnections() ?? server.close());
+  const host = `127.0.0.1:${server.address().port}`;
+  const url = (kind, { name }) => `http://${host}/${kind}/${name.split("/").at(-1)}`;
+  const range = { start: "2025-11-01", end: "2025-11-02" };
+  const read = async (input) => bytesOf((await summarize(input, range)).days);
+  for (const file of [pods, large]) {
+    const truth = await read(file);
+    for (const kind of ["plain", "redirect", "no-suffix"]) {
+      assertSameBytes(`${kind}: ${file.name}`, truth, await read({ name: file.name, data: url(kind, file) }));
+    }
+  }
+  const error = async (input) => summarize(input, { ...range, badFiles: "throw" }).then(() => assert.fail(), (error) => error);
+  const refused = {
+    "the server redirects to another address": { name: "a", data: url("redirect", pods), redirect: "error" },
+    "the server answers 204 without content": { name: "a", data: url("nothing", pods) },
+    "the file is empty": { name: "a", data: new URL(url("empty", pods)) },
+    "the server answers 416 Range Not Satisfiable": { name: "a", data: url("never", pods) },
+  };
+  for (const [message, input] of Object.entries(refused)) {
+    const { code, message: told } = await error(input);
+    assert.deepEqual([code, told], ["source", `a: ${message}`]);
+  }
+  asked.length = 0;
+  for (const secret of ["http://user:secret@", "http:/user:secret@", "//user:secret@", "HTTP:\\\\user:secret@[", "http://user%3A:secret@:"]) {
+    const { code, message } = await error(`${secret}${host}/plain/${pods.name.split("/").at(-1)}`);
+    assert.equal(code, "config", message);
+    assert.doesNotMatch(message, /secret/);
+  }
+  assert.deepEqual(asked, []);
 });
 
 function* endless() {

@@ -33,10 +33,12 @@ declare const blob: Blob;
 // Files
 const slices: Sliceable = { size: 4, name: "a.parquet", slice: (start, end) => bytes.subarray(start, end) };
 const later: Sliceable = { size: 4, slice: async (start: number, end: number) => bytes.slice(start, end) };
+const views: Bytes = new DataView(new ArrayBuffer(4));
 const blobs: Sliceable = { size: 4, slice: (start, end) => blob.slice(start, end) };
-const buffer: Bytes = new ArrayBuffer(4);
-const data: Data[] = [blob, bytes, buffer, new URL("https://example.com/a.parquet"), "https://example.com/b.parquet", slices, later, blobs];
-const inputs: Input[] = [...data, ...data.map((data, index) => ({ name: `${index}.parquet`, data }))];
+const buffer = new ArrayBuffer(4);
+const data: Data[] = [blob, bytes, buffer, views, new URL("https://example.com/a.parquet"), "https://example.com/b.parquet", slices, later, blobs];
+const strict: Input = { data: "https://example.com/a.parquet", redirect: "error" };
+const inputs: Input[] = [strict, ...data, ...data.map((data, index) => ({ name: `${index}.parquet`, data }))];
 
 // Options: with Required, one that is added is missed here until it is used.
 const lookups: Required<Lookups> = {
@@ -162,6 +164,8 @@ export async function refused(day: Day, row: Row, report: Report, error: DaysumE
   await summarize({ slice: () => bytes });
   // @ts-expect-error: a name without data
   await summarize([{ name: "a.parquet" }]);
+  // @ts-expect-error: follow or error
+  await summarize({ data: "https://example.com/a.parquet", redirect: "manual" });
   // @ts-expect-error: slices are bytes
   await summarize({ size: 1, slice: () => "text" });
   // @ts-expect-error: no such option
