@@ -12,9 +12,14 @@ import { golden } from "./lib/goldens.mjs";
 const at = (path) => new URL(`../${path}`, import.meta.url);
 const pods = golden("gen-small").files.find(({ name }) => name.includes("openshift_pod_usage_line_items/"));
 
-let worker, server, host;
+let worker, server, host, other;
 before(async () => {
+  other = createServer((_, response) => response.end(pods.data));
+  await new Promise((resolve) => other.listen(0, "127.0.0.1", resolve));
   server = createServer((request, response) => {
+    if (request.url === "/redirected.parquet") {
+      return response.writeHead(302, { location: `http://127.0.0.1:${other.address().port}/pods.parquet` }).end();
+    }
     const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range);
     const start = from === "" ? Math.max(pods.data.length - Number(to), 0) : Number(from);
     const end = from === "" ? pods.data.length : Number(to) + 1;
@@ -41,8 +46,10 @@ before(async () => {
 });
 after(async () => {
   await worker?.dispose();
-  server.closeAllConnections();
-  server.close();
+  for (const one of [server, other]) {
+    one.closeAllConnections();
+    one.close();
+  }
 });
 
 async function expected() {
@@ -62,8 +69,17 @@ test("a file on an allowed host is read by ranges, another one is not", async ()
   const answer = await worker.dispatchFetch(`http://worker/?keys=app&url=${encodeURIComponent(`http://${host}/pods.parquet`)}`);
   assert.equal(answer.status, 200, await answer.clone().text());
   assert.deepEqual((await answer.json()).days, await expected());
-  const other = await worker.dispatchFetch("http://worker/?url=https://example.com/pods.parquet");
-  assert.deepEqual([other.status, (await other.json()).code], [422, "config"]);
+  const foreign = await worker.dispatchFetch("http://worker/?url=https://example.com/pods.parquet");
+  assert.deepEqual([foreign.status, (await foreign.json()).code], [422, "config"]);
+});
+
+test("an allowed host cannot redirect to another one", async () => {
+  let asked = 0;
+  other.on("request", () => (asked += 1));
+  const answer = await worker.dispatchFetch(`http://worker/?url=${encodeURIComponent(`http://${host}/redirected.parquet`)}`);
+  const { code, message } = await answer.json();
+  assert.deepEqual([answer.status, code, asked], [422, "source", 0], message);
+  assert.match(message, /redirects to another address/);
 });
 
 test("a damaged file is a typed answer, and the next one works", async () => {

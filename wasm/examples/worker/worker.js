@@ -3,7 +3,8 @@
 //   curl --data-binary @pods.parquet 'https://…/?keys=app,team'
 //   curl 'https://…/?url=https://…/pods.parquet'
 //
-// Only the hosts in ALLOWED_HOSTS are read from: an open handler would fetch whatever anybody names.
+// Only the hosts in ALLOWED_HOSTS are read from, wherever they redirect to: an open handler would fetch whatever anybody
+// names.
 
 import { DaysumError, overview, summarize } from "daysum";
 
@@ -40,7 +41,7 @@ async function inputOf(request, url, env) {
   if (!URL.canParse(url) || !allowed.includes(new URL(url).host)) {
     throw new DaysumError({ code: "config", message: `${url} is on no host of ALLOWED_HOSTS` });
   }
-  return url;
+  return { data: url, redirect: "error" };
 }
 
 /** The body, unless it is too large: its length is not always told beforehand. */
