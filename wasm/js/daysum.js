@@ -1,9 +1,9 @@
 // The interface, over whichever way the module is loaded.
 
 import { Engine } from "./engine.js";
-import { asDaysumError, DaysumError } from "./errors.js";
+import { asDaysumError, DaysumError, misuse } from "./errors.js";
 import { run } from "./run.js";
-import { joined } from "./source.js";
+import { bytesOf, joined } from "./source.js";
 
 export { DaysumError };
 
@@ -29,19 +29,39 @@ export function daysum(load) {
     return { state, report };
   }
 
-  const encode = (days, format) => guarded((core) => joined([...parts(core, days, format)]));
+  async function encode(days, format) {
+    const files = arrowFiles(days);
+    if (typeof format !== "string") throw misuse("format: name parquet, csv, arrow or jsonl");
+    return guarded((core) => joined([...parts(core, files, format)]));
+  }
 
-  const rows = (days) => guarded((core) => [...parsed(parts(core, days, "jsonl"))]);
+  async function rows(days) {
+    const files = arrowFiles(days);
+    return guarded((core) => [...parsed(parts(core, files, "jsonl"))]);
+  }
 
-  const overview = (day) => guarded((core) => JSON.parse(core.overview(day.arrow ?? day)));
+  async function overview(day) {
+    const file = arrowFile(day);
+    return guarded((core) => JSON.parse(core.overview(file)));
+  }
 
   return { summarize, fold, encode, rows, overview };
 }
 
+function arrowFiles(days) {
+  return Array.isArray(days) ? days.map(arrowFile) : [arrowFile(days)];
+}
+
+function arrowFile(day) {
+  const bytes = bytesOf(day?.arrow ?? day);
+  if (!bytes) throw misuse("days: give days as summarize gives them, or their Arrow files as bytes");
+  return bytes;
+}
+
 /** A file as it comes, day by day: a month of lines is too much for the engine's memory. */
-function* parts(core, days, format) {
+function* parts(core, files, format) {
   const encoder = new core.Encoder(format);
-  for (const day of Array.isArray(days) ? days : [days]) yield encoder.add(day.arrow ?? day);
+  for (const file of files) yield encoder.add(file);
   yield encoder.finish();
   encoder.free();
 }

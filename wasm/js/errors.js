@@ -18,6 +18,11 @@ export class DaysumError extends Error {
   }
 }
 
+/** The interface was used in a way that it does not know. */
+export function misuse(message, file) {
+  return new DaysumError({ code: "config", message: file === undefined ? message : `${file}: ${message}`, file });
+}
+
 /**
  * Whatever was thrown, as a DaysumError.
  * @param {unknown} thrown
@@ -30,13 +35,14 @@ export function asDaysumError(thrown, file) {
     const message = `${file ?? "the input"}: decoding it ended the engine (${thrown.message}); the file is damaged or too large`;
     return new DaysumError({ code: "trap", message, file }, { cause: thrown });
   }
-  return unreadable(thrown, file);
+  const message = `${file ?? "the input"}: a defect of daysum: ${thrown?.message ?? thrown}`;
+  return new DaysumError({ code: "internal", message, file }, { cause: thrown });
 }
 
 /** Whatever reading threw, whatever its class: no such error is a trap. */
 export function unreadable(thrown, file) {
   if (thrown instanceof DaysumError) return thrown;
-  const message = `${file ?? "the input"}: cannot be read: ${thrown?.message ?? thrown}`;
+  const message = `${file}: cannot be read: ${thrown?.message ?? thrown}`;
   return new DaysumError({ code: "source", message, file }, { cause: thrown });
 }
 

@@ -1,6 +1,49 @@
 // What the files do not say: enabled keys, cost categories, node roles, the days.
 
-import { DaysumError } from "./errors.js";
+import { DaysumError, misuse } from "./errors.js";
+
+const TEXT = ["a text", (value) => typeof value === "string"];
+const NUMBER = ["a finite number", Number.isFinite];
+const LIST = ["a list", Array.isArray];
+const OBJECTS = ["a list of objects", (value) => Array.isArray(value) && value.every((one) => one && typeof one === "object")];
+const FUNCTION = ["a function", (value) => typeof value === "function"];
+const SIGNAL = ["an AbortSignal", (value) => typeof value.throwIfAborted === "function"];
+
+/** What each option is, as far as the engine does not say it better; `lookups` speak for themselves. */
+const OPTIONS = {
+  lookups: ["an object or JSON text", () => true],
+  enabledKeys: LIST,
+  costCategories: OBJECTS,
+  nodes: OBJECTS,
+  start: TEXT,
+  end: TEXT,
+  clusterId: TEXT,
+  clusterAlias: TEXT,
+  sourceUuid: TEXT,
+  malformedLabels: TEXT,
+  nodelessVolumes: TEXT,
+  badFiles: TEXT,
+  memoryLimit: NUMBER,
+  rowLimit: NUMBER,
+  signal: SIGNAL,
+  onProgress: FUNCTION,
+  onDay: FUNCTION,
+};
+
+/**
+ * The options that were given: null is as good as nothing.
+ * @param {import("./daysum.js").Options} options
+ */
+export function optionsOf(options) {
+  if (options === null || typeof options !== "object") throw misuse("options: give an object");
+  const given = Object.entries(options).filter(([, value]) => value !== undefined && value !== null);
+  for (const [name, value] of given) {
+    if (!Object.hasOwn(OPTIONS, name)) throw misuse(`options: ${name} is not known`);
+    const [what, isSo] = OPTIONS[name];
+    if (!isSo(value)) throw misuse(`options: ${name} must be ${what}`);
+  }
+  return Object.fromEntries(given);
+}
 
 /**
  * The lookups file with the options' own fields on top, as JSON.

@@ -1,8 +1,8 @@
 // Drives a run: the engine says which bytes it needs, this reads them.
 
 import { asDaysumError, DaysumError, isTrap, unreadable } from "./errors.js";
-import { lookupsJson, MEMORY_LIMIT, runOptionsJson } from "./lookups.js";
-import { nameOf, openSource } from "./source.js";
+import { lookupsJson, MEMORY_LIMIT, optionsOf, runOptionsJson } from "./lookups.js";
+import { inputsOf, openSource } from "./source.js";
 
 /** Others must get a turn, in a page above all. */
 const BREATH_MS = 16;
@@ -11,11 +11,13 @@ const READS = 4;
 
 /**
  * @param {import("./engine.js").Engine} engine
- * @param {Iterable<import("./daysum.js").Input>} inputs
- * @param {import("./daysum.js").Options} options
+ * @param {import("./daysum.js").Input | Iterable<import("./daysum.js").Input>} files
+ * @param {import("./daysum.js").Options} given
  * @param {"summarize" | "fold"} purpose
  */
-export async function run(engine, inputs, options, purpose) {
+export async function run(engine, files, given, purpose) {
+  const options = optionsOf(given);
+  const inputs = inputsOf(files);
   const { signal } = options;
   signal?.throwIfAborted();
   const config = [lookupsJson(options), runOptionsJson(options, purpose)];
@@ -41,12 +43,11 @@ export async function run(engine, inputs, options, purpose) {
 }
 
 async function open(inputs, { signal, badFiles }, refused) {
-  const list = isSingle(inputs) ? [inputs] : [...inputs];
   const sources = [];
-  for (const [index, input] of list.entries()) {
-    const name = nameOf(input, index);
+  for (const [index, input] of inputs.entries()) {
+    const { name } = input;
     try {
-      sources.push(await openSource(input, name, signal));
+      sources.push(await openSource(input, signal));
     } catch (thrown) {
       if (signal?.aborted) throw signal.reason;
       const error = unreadable(thrown, name);
@@ -56,10 +57,6 @@ async function open(inputs, { signal, badFiles }, refused) {
     }
   }
   return sources;
-}
-
-function isSingle(inputs) {
-  return typeof inputs === "string" || ArrayBuffer.isView(inputs) || typeof inputs?.[Symbol.iterator] !== "function";
 }
 
 /** One attempt with one instance. `at` hears which file is being read, for the case that it ends the instance. */

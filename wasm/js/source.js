@@ -4,7 +4,7 @@
 //
 // Nothing here ever reads a large file whole.
 
-import { DaysumError, unreadable } from "./errors.js";
+import { DaysumError, misuse, unreadable } from "./errors.js";
 
 /** A server that ignores `Range` sends everything: up to this size that is as good. */
 const WHOLE = 16 * 1024 * 1024;
@@ -15,32 +15,34 @@ const TAIL = 64 * 1024;
 const USER = /^(\s*(?:[a-z][a-z\d+.-]*:[\\/]*|[\\/]{2}))[^\\/?#]*@/i;
 
 /**
- * @param {import("./daysum.js").Input} input
- * @param {string} name
- * @param {AbortSignal} [signal]
+ * Inputs as { name, data, redirect }. A file chosen as part of a directory is named by its path: koku's paths tell month
+ * and source.
+ * @param {import("./daysum.js").Input | Iterable<import("./daysum.js").Input>} files
  */
-export async function openSource(input, name, signal) {
-  const data = dataOf(input);
-  if (isUrl(data)) return openUrl(String(data), name, input.redirect, signal);
-  const bytes = bytesOf(data);
-  if (bytes) return ofBytes(name, bytes);
-  if (isSliceable(data)) return ofSlices(name, data);
-  throw configError(name, "give a File, a Blob, bytes, a URL, or an object with size and slice(start, end)");
+export function inputsOf(files) {
+  const list = isSingle(files) ? [files] : [...files];
+  return list.map((input, index) => {
+    const { name: given, data, redirect = "follow" } = isNamed(input) ? input : { data: input };
+    const own = isUrl(data) ? nameOfUrl(String(data)) : data?.webkitRelativePath || data?.name;
+    const name = given || own || `file-${index + 1}.parquet`;
+    if (typeof name !== "string") throw misuse(`file ${index + 1} of ${list.length}: its name is no text`);
+    if (!isUrl(data) && !isSliceable(data) && !bytesOf(data)) {
+      throw misuse("give a File, a Blob, bytes, a URL, or an object with size and slice(start, end)", name);
+    }
+    if (isUrl(data) && USER.test(data)) throw misuse("no URL with user and password in it can be fetched", name);
+    if (!["follow", "error"].includes(redirect)) throw misuse('redirect is "follow" or "error"', name);
+    return { name, data, redirect };
+  });
 }
 
-/**
- * The name of an input. A file chosen as part of a directory is named by its path: koku's paths tell month and source.
- * @param {import("./daysum.js").Input} input
- * @param {number} index
- */
-export function nameOf(input, index) {
-  const data = dataOf(input);
-  const own = isUrl(data) ? nameOfUrl(String(data)) : data?.webkitRelativePath || data?.name;
-  return (isNamed(input) && input.name) || own || `file-${index + 1}.parquet`;
+/** @param {AbortSignal} signal */
+export async function openSource({ name, data, redirect }, signal) {
+  if (isUrl(data)) return openUrl(String(data), name, redirect, signal);
+  return isSliceable(data) ? ofSlices(name, data) : ofBytes(name, bytesOf(data));
 }
 
-function dataOf(input) {
-  return isNamed(input) ? input.data : input;
+function isSingle(files) {
+  return typeof files === "string" || ArrayBuffer.isView(files) || typeof files?.[Symbol.iterator] !== "function";
 }
 
 function isNamed(input) {
@@ -70,14 +72,13 @@ function ofSlices(name, data) {
   const read = async (start, end) => {
     const part = await data.slice(start, end);
     const bytes = bytesOf(part) ?? bytesOf(await part?.arrayBuffer?.());
-    if (!bytes) throw configError(name, "slice(start, end) must give bytes, or what has arrayBuffer()");
+    if (!bytes) throw misuse("slice(start, end) must give bytes, or what has arrayBuffer()", name);
     return bytes;
   };
   return { name, size: data.size, version, read };
 }
 
 async function openUrl(url, name, redirect, signal) {
-  if (USER.test(url)) throw configError(name, "no URL with user and password in it can be fetched");
   const ask = (range, signal) => request(url, name, range, redirect, signal);
   let response = await ask(`-${TAIL}`, signal);
   const told = sizeIn(response);
@@ -108,7 +109,7 @@ async function openUrl(url, name, redirect, signal) {
 
 async function request(url, name, range, redirect, signal) {
   // Workers of Cloudflare know no redirect: "error". What is not followed is an answer that is not ok.
-  const options = { headers: { Range: `bytes=${range}` }, redirect: redirect === "error" ? "manual" : redirect, signal };
+  const options = { headers: { Range: `bytes=${range}` }, redirect: redirect === "error" ? "manual" : "follow", signal };
   const response = await fetch(url, options).catch((thrown) => {
     throw unreadable(thrown, name);
   });
@@ -161,10 +162,6 @@ export function joined(parts) {
 
 function sourceError(file, why) {
   return new DaysumError({ code: "source", message: `${file}: ${why}`, file });
-}
-
-function configError(file, why) {
-  return new DaysumError({ code: "config", message: `${file}: ${why}`, file });
 }
 
 function nameOfUrl(url) {

@@ -11,6 +11,7 @@ import { after, before, test } from "node:test";
 import { DaysumError, encode, fold, overview, rows, summarize } from "daysum";
 
 import { daysum } from "../dist/nodejs/daysum.js";
+import { asDaysumError } from "../dist/nodejs/errors.js";
 import { assertSameBytes } from "./lib/compare.mjs";
 import { daysIn, filesBelow, golden, native, nativeDays } from "./lib/goldens.mjs";
 import { repeated, tail, take } from "./lib/parquet.mjs";
@@ -106,6 +107,46 @@ test("the source is told by the paths, and asked for where they name several", a
 test("fields of the lookups that nobody knows are told", async () => {
   const { report } = await summarize(month.files, { lookups: { enabled_tags: ["app"] } });
   assert.deepEqual(report.unknownLookups, ["enabled_tags"]);
+});
+
+test("wrong uses are told as such, before anything is read", async () => {
+  const [file] = month.files;
+  let reads = 0;
+  const slice = (start, end) => ((reads += 1), file.data.slice(start, end));
+  const sliced = { name: "a.parquet", size: file.data.length, slice };
+  const wrong = {
+    files: [undefined, null, 5, {}, [null], [file, undefined], Promise.resolve(file), new Response("PAR1"), { name: "a", data: [1] }, { data: null }],
+    names: [5, {}, Symbol("a")].map((name) => ({ name, data: file.data })),
+    redirects: [{ data: "https://example.com/a.parquet", redirect: "manual" }],
+  };
+  const options = [null, 5, "hold", { enabledkeys: [] }, { toString: "app" }, { enabledKeys: new Set(["app"]) }, { enabledKeys: "app" }];
+  options.push({ costCategories: {} }, { costCategories: [null] }, { nodes: "n" }, { start: new Date() }, { sourceUuid: 5 }, { badFiles: true });
+  for (const number of [NaN, Infinity, "100", true]) options.push({ rowLimit: number }, { memoryLimit: number });
+  for (const signal of [{}, 5, new AbortController()]) options.push({ signal });
+  for (const callback of [{}, 5]) options.push({ onDay: callback }, { onProgress: callback });
+  const days = [undefined, null, 5, "day", {}, { day: "2025-11-01" }, new Blob(), [null], new Set([new Uint8Array()]), { days: [] }];
+  const calls = [
+    ...Object.values(wrong).flat().map((files) => () => summarize(files, { badFiles: "hold" })),
+    ...options.flatMap((given) => [() => summarize(sliced, given), () => fold(sliced, given)]),
+    ...days.flatMap((given) => [() => encode(given, "csv"), () => rows(given), () => overview(given)]),
+    ...[undefined, null, 5, {}, "xlsx"].map((format) => () => encode([], format)),
+  ];
+  for (const [index, call] of calls.entries()) {
+    const error = await call().then(() => "was taken", (error) => error);
+    assert.deepEqual([error.name, error.code], ["DaysumError", "config"], `call ${index}: ${error}`);
+  }
+  assert.equal(reads, 0);
+  const nothing = Object.fromEntries(["lookups", "nodes", "rowLimit", "memoryLimit", "badFiles", "signal", "onDay"].map((name) => [name, null]));
+  assert.ok((await summarize(sliced, nothing)).report.rowsIn > 0, "null is as good as nothing");
+});
+
+test("slices that are no bytes are an error of whoever gives them, a defect here is one of ours", async () => {
+  for (const part of [null, undefined, "PAR1", [1, 2]]) {
+    const error = await summarize({ name: "a", size: 100, slice: () => part }, { badFiles: "hold" }).catch((error) => error);
+    assert.deepEqual([error.code, error.file], ["config", "a"], String(error));
+  }
+  const { code, cause } = asDaysumError(new TypeError("x is not a function"));
+  assert.deepEqual([code, cause.name], ["internal", "TypeError"]);
 });
 
 test("lookups that are no object are an error of theirs", async () => {
