@@ -2,7 +2,8 @@
 export interface Sliceable {
   readonly size: number;
   readonly name?: string;
-  slice(start: number, end: number): Bytes | Promise<Bytes> | { arrayBuffer(): Promise<ArrayBuffer> };
+  /** The signal aborts when the run is over, whichever way: these bytes are no longer waited for. */
+  slice(start: number, end: number, signal: AbortSignal): Bytes | Promise<Bytes> | { arrayBuffer(): Promise<ArrayBuffer> };
 }
 
 /** Bytes that are given. Those that come back are `Uint8Array<ArrayBuffer>`, which `Blob`, `fetch` and `crypto` take. */
@@ -65,7 +66,7 @@ export interface Names {
 export interface FoldOptions extends Names {
   /** Bytes of WebAssembly memory, 1 GiB if not given. An input that needs more ends with code `memory`. */
   memoryLimit?: number;
-  /** Ends the run, between two steps; the promise rejects with the signal's reason. */
+  /** Ends the run, also while it waits for bytes; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
   /** What this or `onDay` throws ends the run, and the promise rejects with it. */
   onProgress?(progress: Progress): void;

@@ -6,8 +6,8 @@ import { inputsOf, openSource } from "./source.js";
 
 /** Others must get a turn, in a page above all. */
 const BREATH_MS = 16;
-/** Reads on their way at the same time. */
-const READS = 4;
+/** Files that are opened, and ranges that are read, at the same time. */
+const AHEAD = 4;
 
 /**
  * @param {import("./engine.js").Engine} engine
@@ -19,18 +19,18 @@ export async function run(engine, files, given, purpose) {
   const options = optionsOf(given);
   const inputs = inputsOf(files);
   const { signal } = options;
-  signal?.throwIfAborted();
   const config = [lookupsJson(options), runOptionsJson(options, purpose)];
   /** Files that ended an instance or whose bytes cannot be had, by index: no later attempt reads them again. */
   const refused = new Map();
-  const sources = await open(inputs, options, refused);
+  const sources = await ending(signal, (signal) => open(inputs, { ...options, signal }, refused));
   /** Days that `onDay` has heard of: a later attempt comes to them again. */
   const told = new Set();
   for (;;) {
     let file;
     try {
       const core = await engine.fresh();
-      return await attempt(core, config, sources, { refused, told, at: (now) => (file = now) }, options, purpose);
+      const known = { refused, told, at: (now) => (file = now) };
+      return await ending(signal, (signal) => attempt(core, config, sources, known, { ...options, signal }, purpose));
     } catch (thrown) {
       if (signal?.aborted) throw signal.reason;
       if (thrown instanceof CallerError) throw thrown.thrown;
@@ -42,19 +42,35 @@ export async function run(engine, files, given, purpose) {
   }
 }
 
+/** Runs `work` with a signal that aborts when the caller's does, and when the work has ended: nothing goes on behind it. */
+async function ending(signal, work) {
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  signal?.addEventListener("abort", abort);
+  try {
+    signal?.throwIfAborted();
+    return await work(controller.signal);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    controller.abort();
+  }
+}
+
 async function open(inputs, { signal, badFiles }, refused) {
   const sources = [];
-  for (const [index, input] of inputs.entries()) {
-    const { name } = input;
+  const held = async (input) => {
     try {
-      sources.push(await openSource(input, signal));
+      return await openSource(input, signal);
     } catch (thrown) {
-      if (signal?.aborted) throw signal.reason;
-      const error = unreadable(thrown, name);
+      if (signal.aborted) throw signal.reason;
+      const error = unreadable(thrown, input.name);
       if (error.code !== "source" || badFiles !== "hold") throw error;
-      refused.set(index, error);
-      sources.push({ name, size: 0 });
+      return { name: input.name, size: 0, error };
     }
+  };
+  for await (const source of ahead(inputs, held)) {
+    if (source.error) refused.set(sources.length, source.error);
+    sources.push(source);
   }
   return sources;
 }
@@ -86,11 +102,11 @@ async function attempt(core, config, sources, { refused, told, at }, options, pu
       told.add(day.day);
     }
     if (await breath.taken()) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       await call(onProgress, { rows: run.rows, totalRows: run.totalRows, bytesRead, file: sources[file]?.name });
     }
   }
-  signal?.throwIfAborted();
+  signal.throwIfAborted();
   await call(onProgress, { rows: run.rows, totalRows: run.totalRows, bytesRead, file: undefined });
   const report = { ...JSON.parse(run.report()), bytesRead, peakMemory: core.memory.buffer.byteLength };
   const state = purpose === "fold" ? run.state() : undefined;
@@ -114,31 +130,45 @@ async function call(callback, value) {
   }
 }
 
-/** The bytes of each range in order, a few reads ahead. */
-async function* reads(source, flat, signal) {
+/** The bytes of each range. */
+function reads(source, flat, signal) {
+  const ranges = Array.from({ length: flat.length / 2 }, (_, index) => [flat[2 * index], flat[2 * index + 1]]);
+  return ahead(ranges, ([start, end]) => readRange(source, start, end, signal));
+}
+
+/** What `work` makes of each, in order, a few ahead of it. */
+async function* ahead(list, work) {
   const pending = [];
-  for (let next = 0; next < flat.length || pending.length > 0; ) {
-    while (next < flat.length && pending.length < READS) {
-      const reading = readRange(source, flat[next], flat[next + 1], signal);
-      reading.catch(() => {}); // told when it is its turn
-      pending.push(reading);
-      next += 2;
+  for (let next = 0; next < list.length || pending.length > 0; ) {
+    while (next < list.length && pending.length < AHEAD) {
+      const working = work(list[next++]);
+      working.catch(() => {}); // told when it is its turn
+      pending.push(working);
     }
     yield await pending.shift();
   }
 }
 
 async function readRange(source, start, end, signal) {
-  signal?.throwIfAborted();
   let bytes;
   try {
-    bytes = await source.read(start, end, signal);
+    signal.throwIfAborted();
+    bytes = await unlessAborted(signal, source.read(start, end, signal));
   } catch (thrown) {
     throw unreadable(thrown, source.name);
   }
   if (bytes.length === end - start) return bytes;
   const message = `${source.name}: ${bytes.length} bytes came for the range ${start} to ${end}: the file has changed`;
   throw new DaysumError({ code: "source", message, file: source.name });
+}
+
+/** What a promise comes to, unless the signal aborts before: a caller's `slice` may know nothing of it. */
+function unlessAborted(signal, promise) {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 function checkMemory(core, limit = MEMORY_LIMIT, file = undefined) {

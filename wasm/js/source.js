@@ -69,8 +69,8 @@ function ofBytes(name, bytes) {
 
 function ofSlices(name, data) {
   const version = typeof data.lastModified === "number" ? String(data.lastModified) : undefined;
-  const read = async (start, end) => {
-    const part = await data.slice(start, end);
+  const read = async (start, end, signal) => {
+    const part = await data.slice(start, end, signal); // to a Blob a content type, of which nothing is made
     const bytes = bytesOf(part) ?? bytesOf(await part?.arrayBuffer?.());
     if (!bytes) throw misuse("slice(start, end) must give bytes, or what has arrayBuffer()", name);
     return bytes;

@@ -362,6 +362,55 @@ test("an abort ends the run, before it and within", async () => {
   assertSameBytes("afterwards", expected, bytesOf((await summarize(month.files, { lookups })).days));
 });
 
+test("an abort ends a run that waits for bytes, and every read ends with the run", async () => {
+  const signals = [];
+  const never = (start, end, signal) => (signals.push(signal), new Promise(() => {}));
+  const controller = new AbortController();
+  let waiting;
+  await new Promise((resolve) => {
+    const slice = (...asked) => (resolve(), never(...asked));
+    waiting = summarize({ size: large.data.length, slice }, { signal: controller.signal });
+  });
+  const reason = new Error("enough");
+  controller.abort(reason);
+  assert.equal(await waiting.catch((error) => error), reason);
+  assert.equal(signals[0].reason, reason);
+
+  // The footer comes, then one read of several fails.
+  signals.length = 0;
+  const slice = (start, end, signal) => {
+    if (end === large.data.length) return large.data.slice(start, end);
+    return signals.length === 0 ? (signals.push(signal), Promise.reject(new Error("gone"))) : never(start, end, signal);
+  };
+  const error = await summarize({ name: "a", size: large.data.length, slice }).catch((error) => error);
+  assert.deepEqual([error.code, error.file], ["source", "a"], String(error));
+  assert.ok(signals.length > 1 && signals.every(({ aborted }) => aborted), `${signals.length} reads`);
+});
+
+test("URLs are opened four at a time, and told in their order", async (t) => {
+  let [open, most] = [0, 0];
+  const waiting = [];
+  // None is answered before four are there, and the last of them first; every other one badly.
+  const answer = () => {
+    for (const [{ url }, response] of waiting.splice(0).reverse()) {
+      open -= 1;
+      response.writeHead(Number(url.slice(1)) % 2 ? 200 : 503).end(repeated(1, url));
+    }
+  };
+  const server = createServer((...exchange) => {
+    most = Math.max(most, ++open);
+    if (waiting.push(exchange) === 4) setTimeout(answer, 50); // a fifth would come
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.closeAllConnections() ?? server.close());
+  const urls = Array.from({ length: 8 }, (_, index) => `http://127.0.0.1:${server.address().port}/${index}`);
+  const options = { malformedLabels: "empty", start: "2025-11-01", end: "2025-11-02" };
+  const { report } = await summarize(urls, { ...options, badFiles: "hold" });
+  assert.deepEqual([most, report.quarantined.map(({ file }) => file), report.totalRows], [4, ["0", "2", "4", "6"], 4]);
+  const error = await summarize(urls, options).catch((error) => error);
+  assert.deepEqual([error.code, error.file], ["source", "0"], String(error));
+});
+
 test("a row limit gives a first look, and says so", async () => {
   const { days, report } = await summarize(month.files, { lookups, rowLimit: 100 });
   assert.equal(report.firstLook, true);

@@ -34,9 +34,10 @@ declare const blob: Blob;
 const slices: Sliceable = { size: 4, name: "a.parquet", slice: (start, end) => bytes.subarray(start, end) };
 const later: Sliceable = { size: 4, slice: async (start: number, end: number) => bytes.slice(start, end) };
 const views: Bytes = new DataView(new ArrayBuffer(4));
+const aborted: Sliceable = { size: 4, slice: async (start, end, signal) => (signal.throwIfAborted(), bytes.slice(start, end)) };
 const blobs: Sliceable = { size: 4, slice: (start, end) => blob.slice(start, end) };
 const buffer = new ArrayBuffer(4);
-const data: Data[] = [blob, bytes, buffer, views, new URL("https://example.com/a.parquet"), "https://example.com/b.parquet", slices, later, blobs];
+const data: Data[] = [blob, bytes, buffer, views, new URL("https://example.com/a.parquet"), "https://example.com/b.parquet", slices, later, aborted, blobs];
 const strict: Input = { data: "https://example.com/a.parquet", redirect: "error" };
 const inputs: Input[] = [strict, ...data, ...data.map((data, index) => ({ name: `${index}.parquet`, data }))];
 
