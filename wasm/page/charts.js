@@ -4,6 +4,8 @@ const NS = "http://www.w3.org/2000/svg";
 const HEIGHT = 240;
 
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+/** Steps have up to three digits, however small they are. */
+const tick = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
 function make(name, attributes = {}, ...children) {
   const element = document.createElementNS(NS, name);
@@ -12,12 +14,13 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-/** A round number at or above the largest value, and steps that read well. */
-function scale(largest) {
-  const rough = Math.max(largest, 1e-9) / 4;
+/** Steps that read well, and how many of them there are below and above zero. What is as good as nothing gets one. */
+function scale(smallest, largest) {
+  const rough = (largest - smallest) / 4;
+  if (rough < 1e-6) return { step: 1, below: 0, above: 1 };
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((step) => step >= rough);
-  return { top: step * Math.ceil(largest / step) || step, step };
+  return { step, below: Math.ceil(-smallest / step), above: Math.ceil(largest / step) };
 }
 
 function legend(entries) {
@@ -33,15 +36,16 @@ function legend(entries) {
   return list;
 }
 
-function frame(width, days, { top, step }) {
-  const left = 44;
+function frame(width, days, { step, below, above }) {
+  const left = 48;
   const bottom = HEIGHT - 22;
-  const y = (value) => bottom - ((bottom - 10) * value) / top;
+  const y = (value) => bottom - ((bottom - 10) * (value / step + below)) / (below + above);
   const slot = (width - left) / days.length;
   const parts = [];
-  for (let value = 0; value <= top + step / 2; value += step) {
+  for (let index = -below; index <= above; index++) {
+    const value = step * index;
     parts.push(make("line", { class: "grid", x1: left, x2: width, y1: y(value), y2: y(value) }));
-    parts.push(make("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, short.format(value)));
+    parts.push(make("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, tick.format(value)));
   }
   const every = Math.ceil(days.length / Math.max(1, Math.floor((width - left) / 54)));
   days.forEach(({ day }, index) => {
@@ -49,7 +53,12 @@ function frame(width, days, { top, step }) {
     const label = day.slice(5);
     parts.push(make("text", { x: left + slot * (index + 0.5), y: HEIGHT - 6, "text-anchor": "middle" }, label));
   });
-  return { left, slot, y, bottom, parts };
+  /** A bar from one value to another, which may be below it. */
+  const bar = (kind, x, width, from, to, told) => {
+    const [top, end] = [Math.min(y(from), y(to)), Math.max(y(from), y(to))];
+    parts.push(make("rect", { class: kind, x, y: top, width, height: end - top }, make("title", {}, told)));
+  };
+  return { left, slot, y, bar, parts };
 }
 
 function draw(into, width, height, label, entries, parts) {
@@ -60,14 +69,13 @@ function draw(into, width, height, label, entries, parts) {
 /** Usage and requests as bars, capacity as a line above them. */
 export function drawDays(into, days, unit) {
   const width = Math.max(into.clientWidth, 260);
-  const largest = Math.max(...days.map(({ usage, request, capacity }) => Math.max(usage, request, capacity)));
-  const { left, slot, y, bottom, parts } = frame(width, days, scale(largest));
-  const bar = Math.max(1, Math.min(slot * 0.36, 28));
+  const all = days.flatMap(({ usage, request, capacity }) => [usage, request, capacity]);
+  const { left, slot, y, bar, parts } = frame(width, days, scale(Math.min(0, ...all), Math.max(0, ...all)));
+  const wide = Math.max(1, Math.min(slot * 0.36, 28));
   days.forEach((day, index) => {
     const middle = left + slot * (index + 0.5);
-    for (const [kind, x] of [["usage", middle - bar], ["request", middle]]) {
-      const title = make("title", {}, `${day.day}: ${kind} ${short.format(day[kind])} ${unit}`);
-      parts.push(make("rect", { class: kind, x, y: y(day[kind]), width: bar, height: bottom - y(day[kind]) }, title));
+    for (const [kind, x] of [["usage", middle - wide], ["request", middle]]) {
+      bar(kind, x, wide, 0, day[kind], `${day.day}: ${kind} ${short.format(day[kind])} ${unit}`);
     }
   });
   const steps = days.map(({ capacity }, index) => `${index ? "L" : "M"}${left + slot * index} ${y(capacity)}h${slot}`);
@@ -78,25 +86,27 @@ export function drawDays(into, days, unit) {
   draw(into, width, HEIGHT, label, entries, parts);
 }
 
-/** What was left of capacity, by who could have used it. */
+/** What was left of capacity, by who could have used it; below zero what was used or asked for beyond it. */
 export function drawUnallocated(into, days, unit) {
   const width = Math.max(into.clientWidth, 260);
   const kinds = [["worker", "worker"], ["platform", "platform"], ["unknown", "node without a role"]];
-  const largest = Math.max(...days.map((day) => kinds.reduce((sum, [kind]) => sum + Math.max(day[kind], 0), 0)));
-  const { left, slot, y, parts } = frame(width, days, scale(largest));
-  const bar = Math.max(1, Math.min(slot * 0.7, 40));
+  const sum = (day, part) => kinds.reduce((sum, [kind]) => sum + part(day[kind], 0), 0);
+  const lowest = Math.min(...days.map((day) => sum(day, Math.min)));
+  const { left, slot, bar, parts } = frame(width, days, scale(lowest, Math.max(...days.map((day) => sum(day, Math.max)))));
+  const wide = Math.max(1, Math.min(slot * 0.7, 40));
   days.forEach((day, index) => {
-    let base = 0;
+    const x = left + slot * (index + 0.5) - wide / 2;
+    const ends = { below: 0, above: 0 };
     for (const [kind, name] of kinds) {
-      const value = Math.max(day[kind], 0);
-      const title = make("title", {}, `${day.day}: ${name} ${short.format(value)} ${unit}`);
-      const x = left + slot * (index + 0.5) - bar / 2;
-      parts.push(make("rect", { class: kind, x, y: y(base + value), width: bar, height: y(base) - y(base + value) }, title));
-      base += value;
+      const side = day[kind] < 0 ? "below" : "above";
+      const from = ends[side];
+      ends[side] += day[kind];
+      bar(kind, x, wide, from, ends[side], `${day.day}: ${name} ${short.format(day[kind])} ${unit}`);
     }
   });
-  const there = kinds.filter(([kind]) => days.some((day) => day[kind] > 0));
-  draw(into, width, HEIGHT, `unallocated ${unit} by day, ${days[0].day} to ${days.at(-1).day}`, there, parts);
+  const there = kinds.filter(([kind]) => days.some((day) => day[kind] !== 0));
+  const over = lowest < 0 ? `; below zero, down to ${short.format(lowest)}, where more was used or asked for than there was` : "";
+  draw(into, width, HEIGHT, `unallocated ${unit} by day, ${days[0].day} to ${days.at(-1).day}${over}`, there, parts);
 }
 
 /** The namespaces with the largest requests or usage, whichever is more. */
@@ -106,18 +116,22 @@ export function drawNamespaces(into, namespaces, unit) {
   const left = narrow ? 0 : Math.min(260, width * 0.3);
   const row = narrow ? 46 : 30;
   const room = width - left - 64;
-  const largest = Math.max(...namespaces.map(({ usage, request }) => Math.max(usage, request)), 1e-9);
+  const all = namespaces.flatMap(({ usage, request }) => [usage, request]);
+  const lowest = Math.min(0, ...all);
+  const span = Math.max(0, ...all) - lowest || 1;
+  const x = (value) => left + (room * (value - lowest)) / span;
+  const bar = (kind, value, y) =>
+    make("rect", { class: kind, x: Math.min(x(0), x(value)), y, width: Math.abs(x(value) - x(0)), height: 10 });
   const parts = namespaces.flatMap(({ namespace, usage, request }, index) => {
     const top = index * row + (narrow ? 20 : 4);
     const fits = Math.floor((narrow ? width : left - 10) / 7.2);
     const name = namespace.length > fits ? `${namespace.slice(0, fits - 1)}…` : namespace;
     const place = narrow ? { x: 0, y: top - 6 } : { x: left - 10, y: top + 15, "text-anchor": "end" };
-    const end = left + (room * Math.max(usage, request)) / largest + 6;
     return [
       make("text", { class: "name", ...place }, name, make("title", {}, namespace)),
-      make("rect", { class: "usage", x: left, y: top, width: (room * usage) / largest, height: 10 }),
-      make("rect", { class: "request", x: left, y: top + 11, width: (room * request) / largest, height: 10 }),
-      make("text", { x: end, y: top + 15 }, short.format(Math.max(usage, request))),
+      bar("usage", usage, top),
+      bar("request", request, top + 11),
+      make("text", { x: x(Math.max(usage, request, 0)) + 6, y: top + 15 }, short.format(Math.max(usage, request))),
     ];
   });
   const label = `largest namespaces by ${unit}: ${namespaces.slice(0, 3).map(({ namespace }) => namespace).join(", ")}`;

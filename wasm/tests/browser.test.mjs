@@ -31,6 +31,19 @@ async function download(page, format) {
   return readFileSync(await file.path());
 }
 
+/** What the charts are made of: no axis says the same number twice, nothing has a negative size. */
+async function assertDrawn(page, name) {
+  for (const resource of ["cpu", "memory"]) {
+    if (await page.locator("#charts").isVisible()) await page.check(`input[value=${resource}]`);
+    const drawn = await page.evaluate(() => ({
+      axes: ["chart-days", "chart-unallocated"].map((id) => [...document.querySelectorAll(`#${id} text[text-anchor=end]`)].map((text) => text.textContent)),
+      sizes: [...document.querySelectorAll("#charts svg[role=img] rect")].flatMap((bar) => ["width", "height"].map((size) => Number(bar.getAttribute(size)))),
+    }));
+    for (const axis of drawn.axes) assert.equal(new Set(axis).size, axis.length, `${name}, ${resource}: ${axis}`);
+    assert.ok(drawn.sizes.every((size) => size >= 0), `${name}, ${resource}: ${drawn.sizes}`);
+  }
+}
+
 test("every golden through the folder input: koku's rows, the native command's bytes", async (t) => {
   const { page, problems } = await openPage(t);
   for (const one of goldens()) {
@@ -43,6 +56,7 @@ test("every golden through the folder input: koku's rows, the native command's b
     const [rowsIn, aggregated, filtered, quarantined, rowsOut] = told.map((text) => Number(text.replaceAll(",", "")));
     assert.equal(rowsIn, aggregated + filtered + quarantined, one.name);
     assert.equal(rowsOut, rows.length, one.name);
+    await assertDrawn(page, one.name);
   }
   assert.deepEqual(problems, []);
 });
@@ -336,6 +350,30 @@ test("tables sort and filter, charts change, by keyboard too", async (t) => {
   const before = await page.locator("#chart-days svg[role=img]").getAttribute("aria-label");
   await page.check("input[value=memory]");
   assert.notEqual(await page.locator("#chart-days svg[role=img]").getAttribute("aria-label"), before);
+});
+
+test("what was asked for beyond the capacity is drawn below zero, and told", async (t) => {
+  const { page, problems } = await openPage(t);
+  await page.setInputFiles("#folder", folder(golden("poc-07-unallocated-capacity")));
+  await finished(page);
+  const chart = page.locator("#chart-unallocated svg[role=img]");
+  assert.match(await chart.getAttribute("aria-label"), /; below zero, down to -[\d.]+K, where more was used or asked for/);
+  const below = await chart.evaluate((svg) => {
+    const texts = [...svg.querySelectorAll("text[text-anchor=end]")];
+    const zero = Number(texts.find(({ textContent }) => textContent === "0").getAttribute("y")) - 4;
+    const bars = [...svg.querySelectorAll("rect")].filter((bar) => bar.querySelector("title").textContent.includes(" -"));
+    return bars.map((bar) => [Number(bar.getAttribute("y")) - zero, Number(bar.getAttribute("height"))]);
+  });
+  assert.ok(below.length > 0 && below.every(([from, height]) => from > -1e-6 && height > 0), JSON.stringify(below));
+  // Negative numbers of any kind, which no golden has in every chart.
+  await page.evaluate(async () => {
+    const { drawDays, drawNamespaces } = await import("./charts.js");
+    drawDays(document.getElementById("chart-days"), [{ day: "2025-11-01", usage: -3, request: 2, capacity: 4 }], "hours");
+    drawNamespaces(document.getElementById("chart-namespaces"), [{ namespace: "a", usage: -1, request: 0 }], "hours");
+  });
+  const sizes = await page.locator("#charts svg[role=img] rect").evaluateAll((bars) => bars.map((bar) => [bar.getAttribute("width"), bar.getAttribute("height")].map(Number)));
+  assert.ok(sizes.flat().every((size) => size >= 0), JSON.stringify(sizes));
+  assert.deepEqual(problems, []);
 });
 
 test("a damaged file is named, holds back its days, and the next files work", async (t) => {
