@@ -36,7 +36,7 @@ function startWorker() {
     // The next files start another one; the days are gone with this.
     started.terminate();
     worker = undefined;
-    $("downloads").hidden = true;
+    hide($("downloads"), $("drop-title"));
     fail({ message: event.message || "The worker could not be started: reload the page." });
   });
   return started;
@@ -56,7 +56,8 @@ async function start(files) {
     options.sourceUuid = $("source").value.trim() || undefined;
     [job, quarter] = [number, 0];
     choice = { lookups, hidden, source: options.sourceUuid };
-    $("result").hidden = true;
+    $("status").hidden = false;
+    hide($("result"), $("cancel"));
     say(`Reading ${count(parquet.length)} files.`);
     progress({ rows: 0, totalRows: 0, bytesRead: 0, file: parquet[0].path });
     post({ job: "summarize", files: parquet, options });
@@ -78,7 +79,6 @@ const answers = {
 };
 
 function progress({ rows, totalRows, bytesRead, file }) {
-  $("status").hidden = false;
   const bar = $("progress");
   if (totalRows > 0) bar.value = rows / totalRows;
   else bar.removeAttribute("value");
@@ -98,10 +98,15 @@ function say(text) {
 /** The run is over, whichever way. */
 function end(text) {
   say(text);
-  // The focus must not go with the button.
-  const isLost = [$("cancel"), document.body].includes(document.activeElement);
-  $("status").hidden = true;
-  if (isLost) $($("result").hidden ? "drop-title" : "report-title").focus({ preventScroll: true });
+  const title = $($("result").hidden ? "drop-title" : "report-title");
+  if (document.activeElement === document.body) title.focus({ preventScroll: true });
+  hide($("status"), title);
+}
+
+/** The focus must not go with what is hidden. */
+function hide(element, instead) {
+  if (element.contains(document.activeElement)) instead.focus({ preventScroll: true });
+  element.hidden = true;
 }
 
 function stop() {

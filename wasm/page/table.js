@@ -57,8 +57,14 @@ export class Table {
     rows.sort((a, b) => (descending ? order(b, a) : order(a, b)));
     const body = document.createElement("tbody");
     body.append(...rows.slice(0, this.#limit).map(line));
+    const heads = () => [...this.#table.querySelectorAll("th button")];
+    const focused = heads().indexOf(document.activeElement);
     this.#table.replaceChildren(this.#head(), body);
-    this.#more.hidden = rows.length <= this.#limit;
+    heads()[focused]?.focus();
+    const all = rows.length <= this.#limit;
+    // The focus must not go with the button.
+    if (all && document.activeElement === this.#more) this.#table.parentElement.focus({ preventScroll: true });
+    this.#more.hidden = all;
     this.#more.textContent = `Show more of ${rows.length} rows`;
   }
 
@@ -86,7 +92,6 @@ export class Table {
     const descending = this.#sort.by === name ? !this.#sort.descending : !TEXT.includes(name);
     this.#sort = { by: name, descending };
     this.#draw();
-    this.#table.querySelector("th[aria-sort] button").focus();
   }
 }
 

@@ -376,6 +376,30 @@ test("what was asked for beyond the capacity is drawn below zero, and told", asy
   assert.deepEqual(problems, []);
 });
 
+test("the focus never goes with what is hidden", async (t) => {
+  const { page } = await openPage(t);
+  const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.textContent);
+  await page.setInputFiles("#folder", folder(golden("gen-small")));
+  await finished(page);
+  await page.locator("#more").focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator("#more").isHidden(), true);
+  assert.equal(await focused(), "scroll");
+  await page.locator("#table th button", { hasText: "Rows" }).focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await focused(), "Rows");
+  await page.evaluate(() => {
+    globalThis.moves = [];
+    const hidden = () => ["result", "status"].filter((id) => document.getElementById(id).hidden).join();
+    addEventListener("focusin", ({ target }) => globalThis.moves.push([target.id, hidden()]));
+  });
+  await page.locator("#filter").focus();
+  await page.setInputFiles("#folder", folder(golden("gen-small")));
+  await page.waitForFunction(() => globalThis.moves.length === 3 && document.getElementById("status").hidden);
+  const moves = await page.evaluate(() => globalThis.moves);
+  assert.deepEqual(moves, [["filter", "status"], ["cancel", ""], ["report-title", ""]], "each while what it leaves is still there");
+});
+
 test("a damaged file is named, holds back its days, and the next files work", async (t) => {
   const { page } = await openPage(t);
   await page.setInputFiles("#folder", folder(golden("gen-small")));
