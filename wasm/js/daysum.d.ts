@@ -9,7 +9,10 @@ export interface Sliceable {
 /** Bytes that are given. Those that come back are `Uint8Array<ArrayBuffer>`, which `Blob`, `fetch` and `crypto` take. */
 export type Bytes = ArrayBufferView | ArrayBuffer;
 
-/** A file: a `File` or `Blob`, bytes, a URL that answers ranges, or any object with `size` and `slice`. */
+/**
+ * A file: a `File` or `Blob` (in Node, what `openAsBlob` makes of a path), bytes, a URL that answers ranges, or any
+ * object with `size` and `slice`.
+ */
 export type Data = Blob | Bytes | URL | string | Sliceable;
 
 /**
@@ -39,7 +42,7 @@ export interface Lookups {
 
 /** What the files do not say. Fields win over those of `lookups`. */
 export interface Names {
-  /** The lookups file, as an object or as JSON text. */
+  /** The lookups file, as an object or as JSON text: of a `File`, its `text()`. */
   lookups?: Lookups | string;
   /** Label keys that are kept. */
   enabledKeys?: readonly string[];

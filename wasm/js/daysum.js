@@ -7,9 +7,12 @@ import { bytesOf, joined } from "./source.js";
 
 export { DaysumError };
 
-/** @param {() => Promise<WebAssembly.Module>} load */
-export function daysum(load) {
-  const engine = new Engine(load);
+/**
+ * @param {() => Promise<WebAssembly.Module>} load
+ * @param {string} [advice] what to do where that fails
+ */
+export function daysum(load, advice) {
+  const engine = new Engine(load, advice);
 
   const guarded = async (work) => {
     try {

@@ -11,12 +11,17 @@ const SMALL = 64 * 1024 * 1024;
 
 export class Engine {
   #load;
+  #advice;
   #module;
   #idle = [];
 
-  /** @param {() => Promise<WebAssembly.Module>} load compiles the module; called once, again if it failed */
-  constructor(load) {
+  /**
+   * @param {() => Promise<WebAssembly.Module>} load compiles the module; called once, again if it failed
+   * @param {string} [advice] what else to do then
+   */
+  constructor(load, advice) {
     this.#load = load;
+    this.#advice = advice;
   }
 
   /**
@@ -40,7 +45,8 @@ export class Engine {
       return instantiate(await this.#module);
     } catch (error) {
       this.#module = undefined;
-      const message = `the engine could not be loaded: ${error.message}; reload the page, or check that daysum.wasm is served`;
+      const told = `the engine could not be loaded: ${error.message}`;
+      const message = this.#advice ? `${told}; ${this.#advice}` : told;
       throw new DaysumError({ code: "engine", message }, { cause: error });
     }
   }

@@ -10,4 +10,4 @@ export const { summarize, fold, encode, rows, overview } = daysum(async () => {
   if (!response.ok) throw new Error(`${location}: ${response.status} ${response.statusText}`);
   // Not compileStreaming: it refuses servers that do not know the type of .wasm files.
   return WebAssembly.compile(await response.arrayBuffer());
-});
+}, "reload the page, or check that daysum.wasm is served");

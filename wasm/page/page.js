@@ -2,14 +2,13 @@
 
 import { drawDays, drawNamespaces, drawUnallocated } from "./charts.js";
 import { chosen, dropped, sorted } from "./files.js";
-import { drawReport } from "./report.js";
+import { count, counted, drawReport } from "./report.js";
 import { Table } from "./table.js";
 
 const $ = (id) => document.getElementById(id);
 const table = new Table($("table"), $("more"), $("filter"), $("day"));
 const UNITS = { cpu: "core-hours", memory: "GiB-hours" };
 const LARGEST = 12;
-const count = (value) => value.toLocaleString("en");
 
 let worker;
 let days = [];
@@ -58,7 +57,7 @@ async function start(files) {
     choice = { lookups, hidden, source: options.sourceUuid };
     $("status").hidden = false;
     hide($("result"), $("cancel"));
-    say(`Reading ${count(parquet.length)} files.`);
+    say(`Reading ${counted(parquet.length, "file")}.`);
     progress({ rows: 0, totalRows: 0, bytesRead: 0, file: parquet[0].path });
     post({ job: "summarize", files: parquet, options });
   } catch (error) {
@@ -71,7 +70,7 @@ const answers = {
   first: (message) => show(message, true),
   done(message) {
     show(message, false);
-    end(`Done: ${count(days.length)} days, ${count(message.report.rowsOut)} summary rows.`);
+    end(`Done: ${counted(days.length, "day")}, ${counted(message.report.rowsOut, "summary row")}.`);
   },
   cancelled: stop,
   error: fail,

@@ -1,7 +1,9 @@
 // rows in = aggregated + filtered + quarantined, and whatever else a person should know.
 
 const $ = (id) => document.getElementById(id);
-const count = (value) => value.toLocaleString("en");
+export const count = (value) => value.toLocaleString("en");
+export const counted = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+const days = (first, last) => (first === last ? first : `${first} to ${last}`);
 const REASONS = {
   outOfRange: "outside the days",
   otherMonth: "of another month than their folder",
@@ -46,30 +48,32 @@ function term([label, value]) {
 function notes(report, choice, first) {
   const list = Object.entries(REASONS)
     .filter(([reason]) => report.rowsFiltered[reason] > 0)
-    .map(([reason, text]) => [`${count(report.rowsFiltered[reason])} rows left out: ${text}`]);
+    .map(([reason, text]) => [`${counted(report.rowsFiltered[reason], "row")} left out: ${text}`]);
   if (choice.lookups) list.push([`the lookups are ${choice.lookups.path}`]);
   if (choice.hidden.length > 0) {
     list.push([`left out, as their names begin with a dot: ${choice.hidden.map(({ path }) => path).join(", ")}`]);
   }
   if (!first && report.rowsOut === 0 && report.quarantined.length === 0) list.push([nothing(report, choice), "bad"]);
   if (report.malformedLabels > 0) {
-    list.push([`${count(report.malformedLabels)} label texts are malformed and stand for no labels`]);
+    list.push([`${counted(report.malformedLabels, "malformed label text")}, read as no labels`]);
   }
   if (report.nodesWithoutRole > 0) {
-    list.push([`${count(report.nodesWithoutRole)} node-days have no known role, so their unallocated rows have no namespace`]);
+    list.push([`${counted(report.nodesWithoutRole, "node-day")} without a known role, so without a namespace in unallocated rows`]);
   }
   list.push(...report.unknownLookups.map((name) => [`lookups: ${name} is not known and has no effect`]));
   const missing = new Set(report.files.flatMap(({ missingColumns }) => missingColumns));
   if (missing.size > 0) list.push([`columns are missing and read as empty: ${[...missing].join(", ")}`]);
   const held = report.daysHeld;
-  if (held.length > 0) list.push([`${held.length} days are held back, ${held[0]} to ${held.at(-1)}: something of theirs cannot be read`, "bad"]);
+  if (held.length > 0) {
+    list.push([`${counted(held.length, "day")} held back, ${days(held[0], held.at(-1))}: something in it cannot be read`, "bad"]);
+  }
   return [...list, ...report.quarantined.map(({ message }) => [message, "bad"])];
 }
 
 /** Nothing failed, and nothing came of it: what was asked for is not what the files hold. */
 function nothing({ files, range }, { lookups, source }) {
   const what = files.some(({ kind }) => kind) ? "no row of the files is of" : "no file is of";
-  const asked = range ? [`the days ${range[0]} to ${range[1]}`] : [];
+  const asked = range ? [`the ${range[0] === range[1] ? "day" : "days"} ${days(...range)}`] : [];
   const named = source ?? (lookups && JSON.parse(lookups.text).source_uuid);
   if (named) asked.unshift(`the source ${named}`);
   return `there are no summary rows: ${what} ${asked.join(" and ") || "any day"}`;
@@ -84,7 +88,7 @@ function note([text, kind = ""]) {
 
 function drawFiles(files) {
   const read = files.filter(({ kind }) => kind);
-  $("files-summary").textContent = `${read.length} files read${read.length < files.length ? `, ${files.length - read.length} not` : ""}`;
+  $("files-summary").textContent = `${counted(read.length, "file")} read${read.length < files.length ? `, ${count(files.length - read.length)} not` : ""}`;
   const table = $("file-table");
   table.replaceChildren();
   const head = table.createTHead().insertRow();

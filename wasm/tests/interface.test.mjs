@@ -432,6 +432,7 @@ test("an engine that cannot be loaded is an error of its own, and the next call 
   for (const call of [() => own.summarize(month.files, { lookups, badFiles: "hold" }), () => own.encode([], "csv")]) {
     const error = await call().catch((error) => error);
     assert.deepEqual([error.name, error.code, error.file], ["DaysumError", "engine", undefined], String(error));
+    assert.doesNotMatch(error.message, /reload/, "there is no page");
   }
   assertSameBytes("afterwards", expected, bytesOf((await own.summarize(month.files, { lookups })).days));
 });
