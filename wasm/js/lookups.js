@@ -1,4 +1,4 @@
-// What the files do not say: enabled keys, cost categories, node roles, the days.
+// The options: what the files do not say (enabled keys, cost categories, node roles, the days), and how to run.
 
 import { DaysumError, misuse } from "./errors.js";
 

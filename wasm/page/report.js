@@ -88,7 +88,8 @@ function note([text, kind = ""]) {
 
 function drawFiles(files) {
   const read = files.filter(({ kind }) => kind);
-  $("files-summary").textContent = `${counted(read.length, "file")} read${read.length < files.length ? `, ${count(files.length - read.length)} not` : ""}`;
+  const others = files.length - read.length;
+  $("files-summary").textContent = `${counted(read.length, "file")} read${others > 0 ? `, ${count(others)} not` : ""}`;
   const table = $("file-table");
   table.replaceChildren();
   const head = table.createTHead().insertRow();
