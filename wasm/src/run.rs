@@ -204,7 +204,10 @@ impl Session {
         let (object, row_group) = (&unit.object, unit.row_group.index);
         let folder = object.start(Folder::new(work.config.clone()), row_group)?;
         // A first look need not decode more than it shows.
-        let batch_rows = self.options.row_limit.map_or(BATCH_ROWS, |most| BATCH_ROWS.min(most as usize));
+        let batch_rows = self
+            .options
+            .row_limit
+            .map_or(BATCH_ROWS, |most| BATCH_ROWS.min(usize::try_from(most).unwrap_or(usize::MAX)));
         let held = if self.options.row_limit.is_some() { HELD_FIRST } else { HELD };
         match WindowedDecoder::new(&object.footer, object.kind, row_group, batch_rows, held) {
             Ok(decoder) => {
