@@ -346,7 +346,7 @@ impl Job {
         self.listed.values_mut().for_each(|readable| *readable = true);
         self.listed.extend(plan.unreadable.iter().map(|bad| (bad.meta.key.clone(), false)));
         report.columns_missing.extend(warn_of_missing_columns(&plan));
-        report.objects_alike += warn_of_copies(&plan);
+        report.objects_alike.extend(warn_of_copies(&plan));
         warn_of_missing_capacity(&plan);
         plan.unreadable.retain(|bad| bad.days.is_none_or(|(_, last)| self.is_asked(last)));
         self.note_unreadable(&plan.unreadable, purpose, report).await?;

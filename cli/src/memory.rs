@@ -60,7 +60,8 @@ pub struct Shares {
     pub open: usize,
     /// Of all days.
     pub finishing: usize,
-    /// Of one page, decompressed: a larger one is refused. Not a part of the limit, but as much as all of it.
+    /// Of the pages that a thread decompresses, one of each column: larger ones are refused. Not a part of the limit, but
+    /// as much as all of it.
     pub page: u64,
 }
 

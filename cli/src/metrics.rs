@@ -134,7 +134,7 @@ fn text(report: &Report, end: Option<&End>) -> String {
     );
     one("malformed_labels", "Label texts that stand for no labels", report.malformed_labels as f64);
     one("nodes_without_role", "Nodes of a day whose role nobody knows", report.nodes_without_role as f64);
-    one("alike_objects", "Objects that seem to be copies of others", report.objects_alike as f64);
+    one("alike_objects", "Objects that seem to be copies of others", report.objects_alike.len() as f64);
     one("output_rows", "Summary rows written", report.rows_out as f64);
     one("objects", "Parquet objects listed", report.objects as f64);
     one("read_bytes", "Bytes read from the source", report.bytes_read as f64);

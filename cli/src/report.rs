@@ -44,7 +44,7 @@ pub(crate) struct Report {
     pub(crate) replans: u32,
     pub(crate) objects: u64,
     /// Objects of usage that seem to be copies of others, whose rows count twice.
-    pub(crate) objects_alike: u64,
+    pub(crate) objects_alike: BTreeSet<String>,
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
     pub(crate) rows_deleted: u64,
@@ -265,11 +265,11 @@ impl fmt::Display for Report {
                 self.malformed_labels
             )?;
         }
-        if self.objects_alike > 0 {
+        if !self.objects_alike.is_empty() {
             writeln!(
                 f,
                 "warning: {} objects seem to be copies of others: their rows count twice",
-                self.objects_alike
+                self.objects_alike.len()
             )?;
         }
         if !self.columns_missing.is_empty() {

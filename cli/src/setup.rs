@@ -183,8 +183,8 @@ pub(crate) fn warn_of_missing_columns(plan: &Plan) -> BTreeSet<&'static str> {
     missing.into_keys().flatten().collect()
 }
 
-/// Tells of objects that seem to be there twice; how many.
-pub(crate) fn warn_of_copies(plan: &Plan) -> u64 {
+/// Tells of objects that seem to be there twice; the keys of the copies.
+pub(crate) fn warn_of_copies(plan: &Plan) -> Vec<String> {
     let alike = plan.alike();
     if let Some([first, copy]) = alike.first() {
         tracing::warn!(
@@ -194,7 +194,7 @@ pub(crate) fn warn_of_copies(plan: &Plan) -> u64 {
             "objects seem to be there twice: their rows count twice"
         );
     }
-    alike.len() as u64
+    alike.into_iter().map(|[_, copy]| copy.to_owned()).collect()
 }
 
 /// Tells where nothing says what nodes can do: daily files do not (SPEC 2.4), and hourly ones are not there.

@@ -25,8 +25,8 @@ fn a_run_without_anything_new_reads_nothing() {
 
     let first = run(0);
     assert_eq!(
-        (days(&first, "days"), &first["objects_alike"]),
-        (both.map(String::from).to_vec(), &Value::from(0))
+        (days(&first, "days"), first["objects_alike"].as_array().map(Vec::len)),
+        (both.map(String::from).to_vec(), Some(0))
     );
     for _ in 0..3 {
         let nothing = run(0);
@@ -39,7 +39,8 @@ fn a_run_without_anything_new_reads_nothing() {
     let copy = pods.with_file_name("pod_usage.2025-11-02.another.parquet");
     fs::copy(&pods, &copy).expect("writable");
     let appeared = run(0);
-    assert_eq!(appeared["objects_alike"], 1, "its rows count twice, as they would in koku");
+    let alike = appeared["objects_alike"].as_array().map(Vec::len);
+    assert_eq!(alike, Some(1), "its rows count twice, as they would in koku");
     assert_eq!(
         (days(&appeared, "days"), days(&appeared, "days_unchanged")),
         (vec![both[1].into()], vec![both[0].into()])

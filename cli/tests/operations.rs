@@ -176,7 +176,6 @@ fn reports_and_metrics_tell_what_became_of_every_row() {
         ("/rows_out", "daysum_output_rows", 3),
         ("/malformed_labels", "daysum_malformed_labels", 1),
         ("/nodes_without_role", "daysum_nodes_without_role", 1),
-        ("/objects_alike", "daysum_alike_objects", 1),
         ("/objects", "daysum_objects", 10),
         ("/threads", "", 2),
     ] {
@@ -191,6 +190,7 @@ fn reports_and_metrics_tell_what_became_of_every_row() {
         ("daysum_days state=\"published\"", 1.0),
         ("daysum_days state=\"held\"", 1.0),
         ("daysum_quarantined", 1.0),
+        ("daysum_alike_objects", 1.0),
         ("daysum_last_run_exit_code", 3.0),
         ("daysum_last_success_timestamp_seconds", 0.0),
     ] {

@@ -99,17 +99,17 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
-    /// A page that would take more memory, decompressed, than it may. The file can be sound.
+    /// Pages that would take more memory, decompressed, than they may. The file can be sound.
     #[error(
-        "{at}: a page of {bytes} bytes, of which {most} are the most that is decompressed at once; write smaller pages, \
-         or give more memory"
+        "{at}: the largest pages of its columns have {bytes} bytes, of which {most} are the most that is decompressed at \
+         once; write smaller pages, or give more memory"
     )]
     Memory {
-        /// Which row group and column.
+        /// Which row group, and the column with the largest.
         at: Box<Location>,
-        /// Bytes of the page, as its header says.
+        /// Bytes of them together, as their headers say.
         bytes: u64,
-        /// Bytes that it may have.
+        /// Bytes that they may have.
         most: u64,
     },
     /// A sum left the range that exact arithmetic covers (2^111).

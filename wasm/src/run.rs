@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use daysum_core::decode::{BATCH_ROWS, ChunkStep, Decoder, WindowedDecoder};
+use daysum_core::decode::{BATCH_ROWS, ChunkStep, Decoder, LARGEST_PAGE, WindowedDecoder};
 use daysum_core::drive::{Plan, Schedule, Unit};
 use daysum_core::{
     ChunkFolder, Day, DayState, DaySummary, FoldConfig, Folder, Lookups, PartialState, Policy,
@@ -211,7 +211,7 @@ impl Session {
         let held = if self.options.row_limit.is_some() { HELD_FIRST } else { HELD };
         match WindowedDecoder::new(&object.footer, object.kind, row_group, batch_rows, held) {
             Ok(decoder) => {
-                let decoder = decoder.pages_within(self.options.memory_limit.unwrap_or(u64::MAX));
+                let decoder = decoder.pages_within(self.options.memory_limit.unwrap_or(LARGEST_PAGE));
                 self.current = Some(Current { unit, decoder, folder });
                 Ok(())
             }

@@ -118,11 +118,13 @@ impl Config {
             let differs = ours.range().is_ok_and(|ours| lookups.range().is_ok_and(|theirs| ours != theirs));
             return keys.into_iter().find(|key| differs && self.settings.get(key).is_some());
         }
-        lookups.year = ours.year.or(lookups.year.take());
-        lookups.month = ours.month.or(lookups.month.take());
         let by_month = self.is_flag("ocp.month");
+        let no_month = lookups.month.is_none();
+        if by_month || no_month {
+            (lookups.year, lookups.month) = (ours.year.or(lookups.year.take()), ours.month);
+        }
         let end_of_range = |key, ours: Option<String>, theirs: &mut Option<String>| {
-            if by_month || self.is_flag(key) || theirs.is_none() {
+            if by_month || self.is_flag(key) || (no_month && theirs.is_none()) {
                 *theirs = ours;
             }
         };
@@ -192,6 +194,11 @@ mod tests {
         assert!(config(file, &[("ocp.end_date", "2025-11-10")]).complete(lookups).is_empty());
         let (first, last) = lookups.range().expect("a range");
         assert_eq!((first.to_string(), last.to_string()), ("2025-11-05".to_owned(), "2025-11-10".to_owned()));
+
+        let mut lookups = Lookups::from_json(br#"{"year": 2025, "month": 11}"#).expect("good lookups");
+        assert!(config(file, &[("ocp.end_date", "2025-11-10")]).complete(&mut lookups).is_empty());
+        let (first, last) = lookups.range().expect("a range");
+        assert_eq!((first.to_string(), last.to_string()), ("2025-11-01".to_owned(), "2025-11-10".to_owned()));
 
         let mut empty = Lookups::default();
         assert!(config(file, &[]).complete(&mut empty).is_empty());

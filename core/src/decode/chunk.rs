@@ -10,7 +10,7 @@ use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder
 use parquet::errors::ParquetError;
 
 use super::footer::Footer;
-use super::pages::PageWalk;
+use super::pages::{PageWalk, check_together};
 use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
@@ -65,7 +65,7 @@ impl ChunkDecoder {
         Ok(Self { at, inner, asked: Vec::new(), pages, rows_left })
     }
 
-    /// Refuses larger pages than this, decompressed, instead of those above [`LARGEST_PAGE`](super::LARGEST_PAGE).
+    /// Refuses pages that take more together than this, decompressed, instead of [`LARGEST_PAGE`](super::LARGEST_PAGE).
     pub fn pages_within(mut self, bytes: u64) -> Self {
         self.pages.iter_mut().for_each(|pages| pages.most = bytes);
         self
@@ -110,6 +110,7 @@ impl Decoder for ChunkDecoder {
                 pages.walk(pages.end, &self.at, held)?;
             }
         }
+        check_together(self.pages.iter(), &self.at)?;
         self.inner.push_ranges(asked, bytes).map_err(|error| self.unreadable(&error))
     }
 }

@@ -46,44 +46,65 @@ const STRUCT: u8 = 12;
 const DICTIONARY_PAGE: i32 = 2;
 
 impl PageHeader {
-    /// The header that `bytes` begin with.
+    /// The header that `bytes` begin with. What another reader could take for something else is damaged: a field that
+    /// comes twice, is of another type, or has a number beyond 16 bits.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, NoHeader> {
         let mut reader = Reader { rest: bytes };
-        let (mut kind, mut uncompressed, mut compressed, mut values) = (None, None, None, None);
-        let (mut levels, mut is_compressed) = (0_i32, true);
-        reader.fields(|reader, field, of| {
-            match (field, of) {
-                (1, I32) => kind = Some(reader.int()?),
-                (2, I32) => uncompressed = Some(reader.int()?),
-                (3, I32) => compressed = Some(reader.int()?),
-                (5 | 7 | 8, STRUCT) => reader.fields(|reader, field, of| {
-                    match (field, of) {
-                        (1, I32) => values = Some(reader.int()?),
-                        // Of the second version of data pages; no other has numbers there.
-                        (5 | 6, I32) => levels = levels.saturating_add(reader.int()?),
-                        (7, FALSE) => is_compressed = false,
-                        _ => reader.skip(of, DEEPEST)?,
-                    }
-                    Ok(())
-                })?,
-                _ => reader.skip(of, DEEPEST)?,
-            }
-            Ok(())
+        let (mut kind, mut uncompressed, mut compressed, mut body) = (None, None, None, None);
+        reader.fields(|reader, field, of| match (field, of) {
+            (1, I32) => once(&mut kind, reader.int()?),
+            (2, I32) => once(&mut uncompressed, reader.int()?),
+            (3, I32) => once(&mut compressed, reader.int()?),
+            (5 | 7 | 8, STRUCT) => once(&mut body, Body::read(reader, field == 8)?),
+            (1..=3 | 5 | 7 | 8, _) => Err(NoHeader::Damaged),
+            _ => reader.skip(of, DEEPEST),
         })?;
         let length = bytes.len() - reader.rest.len();
+        let body = body.unwrap_or_default(); // pages of indexes have another one
         match (kind, uncompressed, compressed) {
             (Some(kind), Some(uncompressed), Some(compressed)) => Ok(Self {
                 length,
                 dictionary: kind == DICTIONARY_PAGE,
-                // Pages of indexes hold none.
-                values: values.unwrap_or(0),
+                values: body.values.unwrap_or(0),
                 compressed,
                 uncompressed,
-                levels,
-                is_compressed,
+                levels: body.definition.unwrap_or(0).saturating_add(body.repetition.unwrap_or(0)),
+                is_compressed: body.is_compressed.unwrap_or(true),
             }),
             _ => Err(NoHeader::Damaged),
         }
+    }
+}
+
+/// The part of a header that pages of one kind have; the last three fields are those of the second version of data pages.
+#[derive(Default)]
+struct Body {
+    values: Option<i32>,
+    definition: Option<i32>,
+    repetition: Option<i32>,
+    is_compressed: Option<bool>,
+}
+
+impl Body {
+    fn read(reader: &mut Reader<'_>, is_second: bool) -> Result<Self, NoHeader> {
+        let mut body = Self::default();
+        reader.fields(|reader, field, of| match (field, of) {
+            (1, I32) => once(&mut body.values, reader.int()?),
+            (5, I32) if is_second => once(&mut body.definition, reader.int()?),
+            (6, I32) if is_second => once(&mut body.repetition, reader.int()?),
+            (7, TRUE | FALSE) if is_second => once(&mut body.is_compressed, of == TRUE),
+            (1, _) => Err(NoHeader::Damaged),
+            (5..=7, _) if is_second => Err(NoHeader::Damaged),
+            _ => reader.skip(of, DEEPEST),
+        })?;
+        Ok(body)
+    }
+}
+
+fn once<T>(field: &mut Option<T>, value: T) -> Result<(), NoHeader> {
+    match field.replace(value) {
+        Some(_) => Err(NoHeader::Damaged),
+        None => Ok(()),
     }
 }
 
@@ -140,6 +161,7 @@ impl Reader<'_> {
                 0 => self.zigzag()?,
                 delta => field.saturating_add(i64::from(delta)),
             };
+            i16::try_from(field).map_err(|_| NoHeader::Damaged)?;
             each(self, field, head & 0x0f)?;
         }
     }
@@ -209,6 +231,30 @@ mod tests {
         for end in 0..DATA.len() {
             assert_eq!(PageHeader::read(&DATA[..end]), Err(NoHeader::Short), "{end} bytes");
         }
+    }
+
+    #[test]
+    fn what_two_readers_could_read_as_two_headers_is_none() {
+        const SIZES: [u8; 8] = [0x15, 0x00, 0x15, 0x08, 0x15, 0x08, 0x2c, 0x15]; // kind, 4 bytes, 4 stored; a body
+        let good = [&SIZES[..], &[0x14, 0x00, 0x00]].concat();
+        assert_eq!(PageHeader::read(&good).map(|header| (header.values, header.uncompressed)), Ok((10, 4)));
+        let bad: [&[u8]; 6] = [
+            &[0x15, 0x00, 0x15, 0x08, 0x05, 0x04, 0x08, 0x15, 0x08, 0x00], // bytes twice
+            &[0x15, 0x00, 0x16, 0x08, 0x15, 0x08, 0x00],                   // bytes in 64 bits
+            &[0x15, 0x00, 0x05, 0x84, 0x80, 0x08, 0x08, 0x00],             // a field of 65538
+            &[0x15, 0x00, 0x15, 0x08, 0x15, 0x08, 0x2c, 0x00, 0x2c, 0x00, 0x00], // two bodies
+            &[0x15, 0x00, 0x15, 0x08, 0x15, 0x08, 0x5c, 0x71, 0x0c, 0x0e, 0x00, 0x00, 0x00],
+            &[0x15, 0x00, 0x15, 0x08, 0x15, 0x08, 0x2c, 0x16, 0x14, 0x00, 0x00], // values in 64 bits
+        ];
+        for bytes in bad {
+            assert_eq!(PageHeader::read(bytes), Err(NoHeader::Damaged), "{bytes:x?}");
+        }
+        // Of a first version's body the fields of the second one mean nothing.
+        let first = [&SIZES[..], &[0x14, 0x62, 0x00, 0x00]].concat();
+        assert_eq!(
+            PageHeader::read(&first).map(|header| (header.levels, header.is_compressed)),
+            Ok((0, true))
+        );
     }
 
     #[test]

@@ -1,21 +1,24 @@
 //! The pages of a column chunk as their headers tell, which are read here before parquet's reader sees them: what a
 //! page claims is compared with what the footer claims, and with what may be held, before anything is allocated for it.
 
+use std::cmp::Reverse;
 use std::io::{self, Read};
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
+use lz4_flex::frame::FrameDecoder;
 use parquet::basic::CompressionCodec;
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::page_header::{NoHeader, PageHeader};
 use crate::error::{Error, Location, Result};
 
-/// The largest page that is decompressed where nobody says otherwise, in bytes. No writer that we know makes larger ones.
+/// What the largest pages of all columns may take together, decompressed, where nobody says otherwise, in bytes. No writer
+/// that we know makes larger ones.
 pub const LARGEST_PAGE: u64 = 512 << 20;
 
-/// A deflated byte becomes no more than so many.
-const MOST_INFLATED: u64 = 1032;
+/// A byte becomes no more than so many, deflated or in a frame of LZ4.
+const MOST_INFLATED: [u64; 2] = [1032, 255];
 
 /// Page headers are shorter than this, unless they hold statistics of long texts.
 pub(super) const HEADER: u64 = 1024;
@@ -31,7 +34,9 @@ pub(super) struct PageWalk {
     pub(super) end: u64,
     /// Rows of the pages so far.
     pub(super) rows: u64,
-    /// Bytes that a page may have, decompressed.
+    /// Bytes of the largest page so far, decompressed.
+    largest: u64,
+    /// Bytes that the largest pages of all columns that are read may have together, decompressed.
     pub(super) most: u64,
     /// What the footer says of the chunk.
     told_rows: u64,
@@ -48,6 +53,7 @@ impl PageWalk {
             next_end: start,
             end: start + length,
             rows: 0,
+            largest: 0,
             most: LARGEST_PAGE,
             told_rows: chunk.num_values().max(0) as u64,
             told_bytes: chunk.uncompressed_size().max(0) as u64,
@@ -62,8 +68,7 @@ impl PageWalk {
         at: &Location,
         bytes: impl Fn(u64, u64) -> Bytes,
     ) -> Result<()> {
-        // What lies behind the last row is no page that anybody reads.
-        while self.next < held_end && self.rows < self.told_rows {
+        while self.next < held_end {
             let header = match self.header(&bytes) {
                 Ok(header) => header,
                 Err(NoHeader::Short) if held_end < self.end => break,
@@ -110,31 +115,37 @@ impl PageWalk {
         if values > most {
             return Err(self.lie(at, "a page claims more values than there can be"));
         }
-        if uncompressed > self.most {
-            let at = Box::new(at.clone().column(self.name.as_str()));
-            return Err(Error::Memory { at, bytes: uncompressed, most: self.most });
-        }
+        self.largest = self.largest.max(uncompressed);
         Ok(end)
     }
 
-    /// parquet inflates on for as long as there is something, whatever a page claims; other codecs end where it says.
-    /// Looked at only where it could be more than may be held.
+    /// Of these two codecs parquet decompresses on for as long as there is something, whatever a page claims; others end
+    /// where it says. Looked at only where it could be more than may be held.
     fn check_inflated(
         &self,
         header: PageHeader,
         at: &Location,
         bytes: impl Fn(u64, u64) -> Bytes,
     ) -> Result<()> {
+        let most = match self.codec {
+            CompressionCodec::GZIP => MOST_INFLATED[0],
+            CompressionCodec::LZ4 => MOST_INFLATED[1],
+            _ => return Ok(()),
+        };
         let (told, levels) = (header.uncompressed as u64, header.levels.max(0) as u64);
-        let deflated = (header.compressed as u64).saturating_sub(levels);
-        let is_deflated = self.codec == CompressionCodec::GZIP && header.is_compressed;
-        if !is_deflated || deflated.saturating_mul(MOST_INFLATED) <= self.most {
+        let packed = (header.compressed as u64).saturating_sub(levels);
+        if !header.is_compressed || packed.saturating_mul(most) <= self.most {
             return Ok(());
         }
-        let deflated = bytes(self.next + header.length as u64 + levels, deflated);
-        let mut inflated = MultiGzDecoder::new(&*deflated).take(told + 1);
-        // What cannot be inflated is for parquet's reader to say.
-        match io::copy(&mut inflated, &mut io::sink()) {
+        let packed = bytes(self.next + header.length as u64 + levels, packed);
+        let inflated = match self.codec {
+            CompressionCodec::GZIP => {
+                io::copy(&mut MultiGzDecoder::new(&*packed).take(told + 1), &mut io::sink())
+            }
+            _ => io::copy(&mut FrameDecoder::new(&*packed).take(told + 1), &mut io::sink()),
+        };
+        // What cannot be decompressed is for parquet's reader to say.
+        match inflated {
             Ok(bytes) if bytes > told => Err(self.lie(at, "a page holds more bytes than it claims")),
             _ => Ok(()),
         }
@@ -143,5 +154,88 @@ impl PageWalk {
     pub(super) fn lie(&self, at: &Location, reason: &str) -> Error {
         let at = Box::new(at.clone().column(self.name.as_str()));
         Error::Format { at, reason: reason.to_owned() }
+    }
+}
+
+/// Refuses columns whose largest pages take more together than they may: a page of each is held at once.
+pub(super) fn check_together<'a>(
+    columns: impl Iterator<Item = &'a PageWalk> + Clone,
+    at: &Location,
+) -> Result<()> {
+    let bytes = columns.clone().map(|pages| pages.largest).fold(0, u64::saturating_add);
+    match columns.min_by_key(|pages| Reverse(pages.largest)) {
+        Some(largest) if bytes > largest.most => {
+            let at = Box::new(at.clone().column(largest.name.as_str()));
+            Err(Error::Memory { at, bytes, most: largest.most })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use flate2::write::GzEncoder;
+    use lz4_flex::frame::FrameEncoder;
+    use parquet::schema::parser::parse_message_type;
+    use parquet::schema::types::SchemaDescriptor;
+
+    use super::*;
+
+    /// A data page of one value that claims four bytes.
+    fn page(content: &[u8]) -> Vec<u8> {
+        let mut header = vec![0x15, 0x00, 0x15, 0x08, 0x15];
+        let mut stored = content.len() << 1; // doubled for its sign, seven bits in a byte
+        while stored >= 0x80 {
+            header.push(stored as u8 | 0x80);
+            stored >>= 7;
+        }
+        header.extend([stored as u8, 0x2c, 0x15, 0x02, 0x00, 0x00]);
+        [&header[..], content].concat()
+    }
+
+    /// What the walk over a chunk of one row says.
+    fn walked(pages: &[u8], codec: CompressionCodec) -> Result<()> {
+        let schema = parse_message_type("message table { optional binary labels; }").expect("a schema");
+        let column = SchemaDescriptor::new(Arc::new(schema)).column(0);
+        let chunk = ColumnChunkMetaData::builder(column)
+            .set_num_values(1)
+            .set_data_page_offset(0)
+            .set_total_compressed_size(pages.len() as i64)
+            .set_total_uncompressed_size(1000)
+            .set_compression_codec(codec)
+            .build();
+        let bytes = Bytes::copy_from_slice(pages);
+        let held = |start: u64, length: u64| {
+            bytes.slice(start as usize..(start + length).min(bytes.len() as u64) as usize)
+        };
+        let mut walk = PageWalk { most: 1000, ..PageWalk::new(&chunk.expect("a chunk")) };
+        walk.walk(walk.end, &Location::object("a"), held)
+    }
+
+    #[test]
+    fn codecs_that_go_on_are_stopped_where_a_page_lies() {
+        let mut deflated = GzEncoder::new(Vec::new(), Default::default());
+        deflated.write_all(&[0; 100_000]).expect("memory");
+        let mut framed = FrameEncoder::new(Vec::new());
+        framed.write_all(&[0; 100_000]).expect("memory");
+        for (codec, packed) in [
+            (CompressionCodec::GZIP, deflated.finish().expect("memory")),
+            (CompressionCodec::LZ4, framed.finish().expect("memory")),
+        ] {
+            let error = walked(&page(&packed), codec).expect_err("it holds 100,000 bytes");
+            assert!(error.to_string().contains("more bytes than it claims"), "{codec:?}: {error}");
+        }
+        walked(&page(&[0; 100]), CompressionCodec::LZ4).expect("no frame: parquet's reader says what it is");
+    }
+
+    #[test]
+    fn a_page_behind_the_last_row_is_none() {
+        let one = page(b"1234");
+        walked(&one, CompressionCodec::UNCOMPRESSED).expect("a page of one row");
+        let error = walked(&[&one[..], &one].concat(), CompressionCodec::UNCOMPRESSED).expect_err("two");
+        assert!(error.to_string().contains("more values than there can be"), "{error}");
     }
 }

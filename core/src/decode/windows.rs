@@ -24,7 +24,7 @@ use parquet::file::reader::{ChunkReader, Length, SerializedPageReader};
 
 use super::chunk::{ChunkStep, Decoder};
 use super::footer::Footer;
-use super::pages::{HEADER, PageWalk};
+use super::pages::{HEADER, PageWalk, check_together};
 use super::{guarded, unreadable};
 use crate::error::{Error, Location, Result};
 use crate::schema::FactKind;
@@ -90,7 +90,7 @@ impl WindowedDecoder {
         Ok(Self { at, rows, batch_rows: batch_rows.max(1), delivered: 0, columns, inner })
     }
 
-    /// Refuses larger pages than this, decompressed, instead.
+    /// Refuses pages that take more together than this, decompressed, instead.
     pub fn pages_within(mut self, bytes: u64) -> Self {
         self.columns.iter_mut().for_each(|column| column.pages.most = bytes);
         self
@@ -134,7 +134,8 @@ impl Decoder for WindowedDecoder {
             return Err(Error::Format { at: Box::new(self.at.clone()), reason });
         }
         let asked = self.columns.iter_mut().filter(|column| column.asked);
-        asked.zip(bytes).try_for_each(|(column, bytes)| column.supply(bytes, &self.at))
+        asked.zip(bytes).try_for_each(|(column, bytes)| column.supply(bytes, &self.at))?;
+        check_together(self.columns.iter().map(|column| &column.pages), &self.at)
     }
 }
 

@@ -199,7 +199,7 @@ pub async fn fold_object(
 pub struct ReadLimits {
     /// Of a row group, as it is stored: a larger one is read in windows.
     pub stored: u64,
-    /// Of a page, decompressed: a larger one is refused.
+    /// Of the largest pages of all columns together, decompressed: larger ones are refused.
     pub page: u64,
 }
 

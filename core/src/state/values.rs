@@ -171,13 +171,7 @@ pub struct RowCounts {
     /// Hourly rows with a metric above 1e18 (SPEC 1.6).
     pub anomalous: u64,
     /// Label texts of aggregated rows that were malformed and stand for no labels (SPEC 2.2).
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub malformed_labels: u64,
-}
-
-/// States of older builds do not tell, and equal states have equal bytes.
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl RowCounts {
