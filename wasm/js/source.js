@@ -119,9 +119,12 @@ async function request(url, name, range, redirect, signal) {
 
 function refusal(response) {
   const { status, statusText, type } = response;
+  const size = sizeIn(response);
   // Any other file has a last byte that could be asked for.
-  if (status === 416 && sizeIn(response) === 0) return "the file is empty";
-  if (status === 416) return "the server has no such range, and does not say how large the file is; CORS must expose Content-Range";
+  if (status === 416 && size === 0) return "the file is empty";
+  if (status === 416 && Number.isNaN(size)) {
+    return "the server has no such range, and does not say how large the file is; CORS must expose Content-Range";
+  }
   if (type === "opaqueredirect" || (status >= 300 && status < 400)) return "the server redirects to another address";
   return `the server answers ${status} ${statusText}`.trimEnd();
 }

@@ -479,7 +479,7 @@ test("hostile files in Chromium: typed errors, and the next files give the nativ
     zeros: [new Uint8Array(5000), "format"],
     claims: [zeros({ rows: 10, held: 80, told: 2 ** 30, footer: 80 }), "format"],
     bomb: [zeros({ rows: 2 ** 27, held: 2 ** 30, told: 2 ** 30 }), "memory", { memoryLimit: 2 ** 26 }],
-    traps: [zeros({ rows: 10, held: 80, told: 2 ** 31 - 1 }), "trap", { memoryLimit: 2 ** 32 }],
+    traps: [zeros({ rows: 10, held: 80, told: 2 ** 31 - 1 }), "trap", { memoryLimit: 2 ** 33 }],
   };
   const one = golden("gen-small");
   const expected = nativeDays(join(one.directory, "input"), join(one.directory, "params.json"));

@@ -264,7 +264,7 @@ test("two billion rows in half a kilobyte end when they are told to", async () =
 test("a trap ends one file, not its neighbours: their days are finished without it", async () => {
   const name = `openshift_node_labels_line_items/source=${lookups.source_uuid}/year=2025/month=10/bad.parquet`;
   const bad = { name, data: zeros({ rows: 10, held: 80, told: 2 ** 31 - 1 }) };
-  const memoryLimit = 2 ** 32; // above what the engine can have
+  const memoryLimit = 2 ** 33; // above what the engine can have, for three pages
   const alone = await summarize(bad, { lookups, memoryLimit, start: "2025-10-31" }).catch((error) => error);
   assert.deepEqual([alone.code, alone.file], ["trap", name]);
   const { days, report } = await summarize([bad, ...month.files], { lookups, memoryLimit, badFiles: "hold", start: "2025-10-31" });
@@ -277,7 +277,7 @@ test("a day that was told before a trap is not told again", async () => {
   const name = `openshift_node_labels_line_items/source=${lookups.source_uuid}/year=2025/month=12/bad.parquet`;
   const bad = { name, data: zeros({ rows: 10, held: 80, told: 2 ** 31 - 1 }) };
   const told = [];
-  const options = { lookups, memoryLimit: 2 ** 32, badFiles: "hold", end: "2025-12-01", onDay: ({ day }) => told.push(day) };
+  const options = { lookups, memoryLimit: 2 ** 33, badFiles: "hold", end: "2025-12-01", onDay: ({ day }) => told.push(day) };
   const { days, report } = await summarize([bad, ...month.files], options);
   assert.deepEqual(report.quarantined.map(({ code, file }) => [code, file]), [["trap", name]]);
   assert.deepEqual(told, days.map(({ day }) => day));
