@@ -12,6 +12,7 @@
 //! equal bytes, whichever way it was merged. NULL stands where a group had only NULLs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -123,7 +124,7 @@ impl PartialState {
                     .ok_or_else(|| Error::wire("its tables are shorter than its header says"))?;
                 (*stream, body) = (taken, left);
             }
-            let state = DayState::from_streams(streams)?;
+            let state = guarded(|| DayState::from_streams(streams))?;
             state.check_labels(&config)?;
             days.insert(day, state);
         }
@@ -132,6 +133,12 @@ impl PartialState {
         }
         Ok(Self::from_parts(config, header.coverage, header.purposes, header.counts, days))
     }
+}
+
+/// Arrow's reader believes in places what a stream says of its own lengths, and panics where that is a lie.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let read = catch_unwind(AssertUnwindSafe(read));
+    read.unwrap_or_else(|_| Err(Error::wire("its tables contradict themselves, so that the reader gave up")))
 }
 
 fn number(rest: &mut &[u8]) -> Result<u32> {
