@@ -17,7 +17,7 @@ pub(crate) struct RunOptions {
     pub(crate) bad_files: BadFiles,
     /// Stop after about so many rows: a first look.
     pub(crate) row_limit: Option<u64>,
-    /// Bytes of the largest page that is decompressed.
+    /// Bytes that the largest pages of all columns may take together, decompressed.
     pub(crate) memory_limit: Option<u64>,
     /// What malformed label text does.
     pub(crate) malformed_labels: OnMalformed,

@@ -17,8 +17,8 @@ use crate::error::{Error, Location, Result};
 /// that we know makes larger ones.
 pub const LARGEST_PAGE: u64 = 512 << 20;
 
-/// A byte becomes no more than so many, deflated or in a frame of LZ4.
-const MOST_INFLATED: [u64; 2] = [1032, 255];
+/// What decompresses a page, a piece at a time.
+type Inflate = fn(&[u8]) -> Box<dyn Read + '_>;
 
 /// Page headers are shorter than this, unless they hold statistics of long texts.
 pub(super) const HEADER: u64 = 1024;
@@ -127,9 +127,10 @@ impl PageWalk {
         at: &Location,
         bytes: impl Fn(u64, u64) -> Bytes,
     ) -> Result<()> {
-        let most = match self.codec {
-            CompressionCodec::GZIP => MOST_INFLATED[0],
-            CompressionCodec::LZ4 => MOST_INFLATED[1],
+        // How many bytes one can become.
+        let (most, inflate): (u64, Inflate) = match self.codec {
+            CompressionCodec::GZIP => (1032, |packed| Box::new(MultiGzDecoder::new(packed))),
+            CompressionCodec::LZ4 => (255, |packed| Box::new(FrameDecoder::new(packed))),
             _ => return Ok(()),
         };
         let (told, levels) = (header.uncompressed as u64, header.levels.max(0) as u64);
@@ -138,14 +139,8 @@ impl PageWalk {
             return Ok(());
         }
         let packed = bytes(self.next + header.length as u64 + levels, packed);
-        let inflated = match self.codec {
-            CompressionCodec::GZIP => {
-                io::copy(&mut MultiGzDecoder::new(&*packed).take(told + 1), &mut io::sink())
-            }
-            _ => io::copy(&mut FrameDecoder::new(&*packed).take(told + 1), &mut io::sink()),
-        };
         // What cannot be decompressed is for parquet's reader to say.
-        match inflated {
+        match io::copy(&mut inflate(&packed).take(told + 1), &mut io::sink()) {
             Ok(bytes) if bytes > told => Err(self.lie(at, "a page holds more bytes than it claims")),
             _ => Ok(()),
         }

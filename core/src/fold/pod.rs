@@ -148,7 +148,7 @@ fn group(
 ) -> Option<u32> {
     // NULL never matches a volume's pod or namespace (SPEC 2.6).
     if context.config.storage() && !namespace.is_null() && !pod.is_null() {
-        // Hourly rows of one label text are one daily row, which has the largest resource id (SPEC 1.5).
+        // Hourly rows of one label set are one daily row, which has the largest resource id (docs/spec.md 1.5).
         let daily_row = if context.kind.derives_daily() { set } else { resource };
         let mount = mounts.group([namespace, pod, node, daily_row]);
         let mount = mounts.value_mut(mount);
